@@ -1,0 +1,192 @@
+"""Files for the tests of chainrule.data: the real CIFAR-10 where it lies beside the repository, and a small imitation of its archives."""
+
+import gzip
+import hashlib
+import io
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from chainrule.data import find_cifar10
+
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+BATCHES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real files beside the repository."""
+    folder = Path(os.environ.get("CHAINRULE_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data")
+    if not (folder / "unpack_cifar10.py").is_file():
+        pytest.skip(f"no real data in {folder}; set CHAINRULE_SHARED_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_cifar10(shared_data, tmp_path_factory):
+    """A folder with all 60,000 images, unpacked once for all workers, or the one that CHAINRULE_DATA names."""
+    if os.environ.get("CHAINRULE_DATA") and (found := find_cifar10()) is not None:
+        return found
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cifar10"
+    with FileLock(f"{folder}.lock"):
+        subprocess.run([sys.executable, str(shared_data / "unpack_cifar10.py"), str(folder)], check=True, capture_output=True)
+    return folder / "cifar-10-batches-py"
+
+
+@pytest.fixture(scope="session")
+def original_pixels(shared_data):
+    """The first 4,000 training and 164 test images with the official pixels."""
+    with np.load(shared_data / "cifar10-original-pixels-sample.npz") as file:
+        return {name: file[name] for name in file.files}
+
+
+def fake_batch(index):
+    """(pixels (10000, 3072), labels): image i of batch k is all k, with i in its first two pixels."""
+    pixels = np.full((10_000, 3072), index, dtype=np.uint8)
+    pixels[:, 0], pixels[:, 1] = np.divmod(np.arange(10_000), 256)
+    return pixels, np.arange(10_000) % 10
+
+
+def fake_files(kind):
+    """name -> content of a whole data set of that kind."""
+    if kind == "python":
+        files = {}
+        for index, name in enumerate(BATCHES):
+            pixels, labels = fake_batch(index)
+            # Python 3 writes other opcodes for protocol 2 than Python 2 did: the reader is to know both
+            files[name] = pickle.dumps({"batch_label": name, "labels": labels.tolist(), "data": pixels}, protocol=2)
+        files["batches.meta"] = pickle.dumps({"label_names": CLASSES, "num_cases_per_batch": 10_000, "num_vis": 3072}, protocol=2)
+        return files
+    files = {"batches.meta.txt": "\n".join([*CLASSES, "", ""]).encode()}
+    for index, name in enumerate(BATCHES):
+        pixels, labels = fake_batch(index)
+        files[f"{name}.bin"] = np.hstack([labels.astype(np.uint8)[:, None], pixels]).tobytes()
+    return files
+
+
+def tar_gz(members, path):
+    """Write a tar.gz of (name or TarInfo, content) pairs."""
+    with gzip.open(path, "wb", compresslevel=1) as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
+        for name, content in members:
+            member = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture(scope="session")
+def fake_archives(tmp_path_factory):
+    """kind -> path of an archive built like the official one (which also has its folder and a readme as members)."""
+    base = tmp_path_factory.mktemp("archives")
+    archives = {}
+    for kind, folder in (("python", "cifar-10-batches-py"), ("binary", "cifar-10-batches-bin")):
+        top = tarfile.TarInfo(folder + "/")
+        top.type = tarfile.DIRTYPE
+        members = [(top, b""), (f"{folder}/readme.html", b"<html></html>")]
+        members += [(f"{folder}/{name}", content) for name, content in fake_files(kind).items()]
+        archives[kind] = tar_gz(members, base / f"cifar-10-{kind}.tar.gz")
+    yield archives
+    shutil.rmtree(base)
+
+
+class Server:
+    """A web server on this machine that can misbehave."""
+
+    def __init__(self):
+        self.files = {}  # path -> content
+        self.cut = None  # send only that many bytes of a body, then close the connection
+        self.stall = threading.Event()  # while clear, wait after the bytes of `cut` instead of closing
+        self.stall.set()
+        self.requests = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                server.requests.append(self.path)
+                content = server.files.get(self.path)
+                if content is None:
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content[: server.cut])
+                self.wfile.flush()
+                server.stall.wait(60)
+
+            def log_message(self, format, *args):
+                """Nothing on the screen of the tests."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def serve(self, path, name=None):
+        """Offer a file; returns its checksum as get_cifar10 takes it."""
+        content = path.read_bytes()
+        self.files[f"/{name or path.name}"] = content
+        return {name or path.name: f"md5:{hashlib.md5(content).hexdigest()}"}
+
+    def close(self):
+        self.stall.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = Server()
+    yield server
+    server.close()
+    shutil.rmtree(tmp_path)  # what was downloaded has 184 MB
+
+
+@pytest.fixture
+def make_archive():
+    """tar_gz, for tests of what an archive must not hold."""
+    return tar_gz
+
+
+@pytest.fixture(scope="session")
+def fake_folder(fake_archives, tmp_path_factory):
+    """kind -> an unpacked folder of the imitation, for tests that only read."""
+    base = tmp_path_factory.mktemp("unpacked")
+    folders = {}
+    for kind, folder in (("python", "cifar-10-batches-py"), ("binary", "cifar-10-batches-bin")):
+        with tarfile.open(fake_archives[kind]) as tar:
+            tar.extractall(base, filter="data")
+        folders[kind] = base / folder
+    yield folders
+    shutil.rmtree(base)
+
+
+@pytest.fixture
+def damaged(fake_folder, tmp_path):
+    """Make a copy of the imitation (hard links) in which one file has other content; returns its folder."""
+
+    def make(kind, name, content):
+        folder = tmp_path / fake_folder[kind].name
+        folder.mkdir()
+        for path in fake_folder[kind].iterdir():
+            if path.name != name:
+                os.link(path, folder / path.name)
+        if content is not None:
+            (folder / name).write_bytes(content)
+        return folder
+
+    return make
