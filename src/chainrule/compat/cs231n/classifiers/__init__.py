@@ -1,0 +1,1 @@
+"""The networks of CS231n's assignments."""
