@@ -1,0 +1,15 @@
+"""The PyTorch side: torch's `nn` namespace with our containers, weights to and from, and the engine that trains a twin.
+
+The only package that imports torch; everything else reaches it from inside functions, and works without it.
+"""
+
+try:
+    import torch  # noqa: F401
+except ImportError as error:
+    raise ImportError("this needs PyTorch: pip install chainrule[torch]") from error
+
+from chainrule.pytorch import nn
+from chainrule.pytorch.engine import TorchEngine
+from chainrule.pytorch.weights import copy_weights, to_arrays, to_tensors
+
+__all__ = ["TorchEngine", "copy_weights", "nn", "to_arrays", "to_tensors"]

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import torch
+
+from chainrule.nn import Dropout
+
+
+def test_training_drops_with_probability_p_and_keeps_the_expectation(nn):
+    out = nn.Dropout(0.3, rng=np.random.default_rng(0))(np.ones((500, 400), np.float32))
+    assert out.dtype == np.float32
+    assert set(np.unique(out)) == {np.float32(0), np.float32(1) / np.float32(0.7)}
+    # 200,000 draws: the share of zeros deviates by sqrt(0.21 / 200,000) = 0.001
+    assert np.mean(out == 0) == pytest.approx(0.3, abs=0.005)
+
+
+def test_backward_uses_the_mask_of_forward(nn, rng):
+    dropout = nn.Dropout(0.4, rng=np.random.default_rng(1))
+    x, dout = rng.standard_normal((6, 7)), rng.standard_normal((6, 7))
+    mask = dropout(x) / x
+    # mask is a rounded quotient of a rounded product: two roundings
+    np.testing.assert_allclose(dropout.backward(dout), dout * mask, rtol=4e-16)
+
+
+def test_eval_mode_passes_values_and_gradients_on(nn, rng):
+    dropout = nn.Dropout(0.4).eval()
+    x = rng.standard_normal((6, 7))
+    np.testing.assert_array_equal(dropout(x), x)
+    np.testing.assert_array_equal(dropout.backward(x), x)
+
+
+def test_equal_generators_give_equal_masks_and_successive_calls_differ(nn):
+    x = np.ones((20, 20))
+    first, second = (nn.Dropout(0.5, rng=np.random.default_rng(3)) for _ in range(2))
+    out = first(x)
+    np.testing.assert_array_equal(second(x), out)
+    assert not np.array_equal(first(x), out)
+
+
+def test_without_a_generator_two_layers_differ_and_the_global_state_is_untouched(nn):
+    before = np.random.get_state()[1].copy()  # noqa: NPY002 - the state that must not change
+    assert not np.array_equal(nn.Dropout()(np.ones((20, 20))), nn.Dropout()(np.ones((20, 20))))
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_p_zero_keeps_everything(nn, rng):
+    x = rng.standard_normal((6, 7))
+    np.testing.assert_array_equal(nn.Dropout(0.0)(x), x)
+
+
+def test_text_is_torchs():
+    assert repr(Dropout(0.25)) == repr(torch.nn.Dropout(0.25))
+
+
+@pytest.mark.parametrize("p", [-0.1, 1, 1.5, float("nan")])
+def test_a_probability_out_of_range_is_refused(p):
+    with pytest.raises(ValueError, match=rf"^Dropout: p is {p}; the probability to drop must be at least 0 and below 1$"):
+        Dropout(p)

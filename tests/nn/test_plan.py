@@ -1,0 +1,218 @@
+"""A plan computes what its modules compute, step after step, in buffers that stay."""
+
+import copy
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from chainrule import nn, optim
+from chainrule.nn.plan import Plan
+
+# float32: unit roundoff 6e-8 times the root of the longest sum (33 samples or features, times ten), through 3 layers and 6 updates whose differences
+# add up; float64 likewise from 1.1e-16. Relative to the greatest value of each array.
+TOLERANCE = {np.float32: 1e-4, np.float64: 1e-12}
+
+
+class Doubled(nn.ReLU):
+    """A layer that a plan must not take for a ReLU."""
+
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+    def backward(self, dout):
+        return super().backward(2 * dout)
+
+
+def residual():
+    return nn.Residual(nn.Sequential(nn.Linear(7, 7), nn.BatchNorm1d(7), nn.ReLU(), nn.Linear(7, 7)))
+
+
+NETWORKS = {
+    "linear": lambda: [nn.Linear(12, 5)],
+    "two layers": lambda: [nn.Linear(12, 7), nn.ReLU(), nn.Linear(7, 5)],
+    "batch norm": lambda: [nn.Linear(12, 7), nn.BatchNorm1d(7), nn.ReLU(), nn.Linear(7, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 5)],
+    "batch norm first": lambda: [nn.BatchNorm1d(12), nn.ReLU(), nn.Linear(12, 5)],
+    "batch norm alone": lambda: [nn.Linear(12, 7), nn.BatchNorm1d(7), nn.Linear(7, 5), nn.BatchNorm1d(5)],
+    "batch norm without bias": lambda: [nn.Linear(12, 7), nn.BatchNorm1d(7, bias=False), nn.ReLU(), nn.Linear(7, 5)],
+    "batch norm without parameters": lambda: [nn.Linear(12, 7), nn.BatchNorm1d(7, affine=False), nn.ReLU(), nn.Linear(7, 5)],
+    "batch norm without running statistics": lambda: [
+        nn.Linear(12, 7),
+        nn.BatchNorm1d(7, track_running_stats=False),
+        nn.ReLU(),
+        nn.Linear(7, 5),
+    ],
+    "cumulative batch norm": lambda: [nn.Linear(12, 7), nn.BatchNorm1d(7, momentum=None), nn.ReLU(), nn.Linear(7, 5)],
+    "layer norm": lambda: [nn.Linear(12, 7), nn.LayerNorm(7), nn.ReLU(), nn.Linear(7, 5)],
+    "dropout": lambda: [
+        nn.Linear(12, 7),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.Linear(7, 6),
+        nn.BatchNorm1d(6),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(6, 5),
+    ],
+    "other activations": lambda: [nn.Linear(12, 7), nn.GELU(), nn.Linear(7, 6), nn.Tanh(), nn.Linear(6, 5), nn.LeakyReLU()],
+    "two ReLUs": lambda: [nn.ReLU(), nn.Linear(12, 7), nn.ReLU(), nn.ReLU(), nn.Linear(7, 5)],
+    "no bias": lambda: [nn.Linear(12, 7, bias=False), nn.ReLU(), nn.Linear(7, 5)],
+    "nested": lambda: [nn.Sequential(nn.Linear(12, 7), nn.Sequential(nn.ReLU(), nn.Linear(7, 6))), nn.ReLU(), nn.Linear(6, 5)],
+    "residual": lambda: [nn.Linear(12, 7), nn.ReLU(), residual(), nn.ReLU(), nn.Linear(7, 5)],
+    "concat": lambda: [nn.Concat(nn.Linear(12, 4), nn.Sequential(nn.Linear(12, 3), nn.ReLU())), nn.Linear(7, 5)],
+    "a subclass": lambda: [nn.Linear(12, 7), Doubled(), nn.Linear(7, 5)],
+    "no parameters before the end": lambda: [nn.Identity(), nn.Dropout(0.1), nn.Linear(12, 5)],
+}
+
+
+def make(name, dtype):
+    model = nn.Sequential(nn.Flatten(), *NETWORKS[name]()).reset_parameters(np.random.default_rng(0))
+    if dtype is np.float64:
+        model.double()
+    rng = np.random.default_rng(1)
+    for parameter in model.parameters():  # away from the 0 and 1 that norms begin with
+        parameter.data += rng.uniform(0.1, 0.3, parameter.shape).astype(dtype)
+    return model
+
+
+def set_generators(model, step):
+    generator = np.random.default_rng([2, step])
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.rng = generator
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_plan_is_its_modules(name, dtype):
+    planned, plain = make(name, dtype), make(name, dtype)
+    plan = Plan(planned)
+    optimizers = [optim.SGD(model.parameters(), lr=0.1, momentum=0.9) for model in (planned, plain)]
+    rng = np.random.default_rng(3)
+    for step, samples in enumerate([8, 33, 5, 33, 2, 8]):
+        x, dout = rng.standard_normal((samples, 3, 4)).astype(dtype), rng.standard_normal((samples, 5)).astype(dtype)
+        original = x.copy()
+        for model, optimizer in zip((planned, plain), optimizers, strict=True):
+            model.train()
+            set_generators(model, step)
+            optimizer.zero_grad()
+        out, expected = plan.forward(x).copy(), plain(x)
+        assert_close(out, expected, "out")
+        plan.backward(dout)
+        plain.backward(dout)
+        for (key, parameter), other in zip(planned.named_parameters(), plain.parameters(), strict=True):
+            assert_close(parameter.grad, other.grad, f"gradient of {key} in step {step}")
+        for optimizer in optimizers:
+            optimizer.step()
+        for key, array in planned.state_dict().items():
+            assert_close(array, plain.state_dict()[key], f"{key} after step {step}")
+        np.testing.assert_array_equal(x, original)
+
+
+def assert_close(actual, expected, what):
+    assert actual.dtype == expected.dtype, what
+    tolerance = TOLERANCE.get(expected.dtype.type, 0)
+    np.testing.assert_allclose(
+        actual, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max(initial=0), err_msg=what, strict=True
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_samples_with_several_axes_go_through_the_modules(dtype):
+    def model():
+        network = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(6, 5))
+        network.reset_parameters(np.random.default_rng(0))
+        return network.double() if dtype is np.float64 else network
+
+    planned, plain = model(), model()
+    plan = Plan(planned)
+    rng = np.random.default_rng(1)
+    for samples in (2, 4):
+        x, dout = rng.standard_normal((samples, 3, 4)).astype(dtype), rng.standard_normal((samples, 3, 5)).astype(dtype)
+        planned.zero_grad()
+        plain.zero_grad()
+        assert_close(plan.forward(x), plain(x), "out")
+        plan.backward(dout)
+        plain.backward(dout)
+        for (key, parameter), other in zip(planned.named_parameters(), plain.parameters(), strict=True):
+            assert_close(parameter.grad, other.grad, key)
+
+
+def test_the_gradient_of_a_shared_parameter_is_the_sum_of_its_uses():
+    def model():
+        one, other = nn.Linear(4, 4), nn.Linear(4, 4)
+        other.weight = one.weight
+        return nn.Sequential(one, nn.ReLU(), other).reset_parameters(np.random.default_rng(0)).double()
+
+    planned = model()
+    plain = copy.deepcopy(planned)
+    x, dout = np.random.default_rng(1).standard_normal((2, 5, 4))
+    plan = Plan(planned)
+    plan.forward(x)
+    plan.backward(dout)
+    plain(x)
+    plain.backward(dout)
+    np.testing.assert_allclose(planned[0].weight.grad, plain[0].weight.grad, rtol=1e-12)
+
+
+def test_neighbours_run_together():
+    def kinds(*layers):
+        return [type(step).__name__ for step in Plan(nn.Sequential(*layers)).steps]
+
+    assert kinds(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)) == ["_Step", "_Affine", "_Affine"]
+    assert kinds(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Dropout(0.1)) == ["_Affine", "_NormReLU", "_Step"]
+    assert kinds(nn.Sequential(nn.Linear(4, 3)), nn.ReLU()) == ["_Affine"]
+    assert kinds(nn.Linear(4, 3), Doubled()) == ["_Affine", "_Step"]
+
+
+def test_the_reference_namespace_runs_as_it_is():
+    reference = nn.namespace(nn.REFERENCE)
+    plan = Plan(reference.Sequential(reference.Linear(4, 3), reference.ReLU()))
+    assert [type(step).__name__ for step in plan.steps] == ["_Step", "_Step"]
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.MultiMarginLoss])
+def test_nothing_large_is_allocated_once_the_buffers_are_there(loss):
+    layers = nn.Linear(100, 300), nn.BatchNorm1d(300), nn.ReLU(), nn.Linear(300, 300), nn.ReLU(), nn.Linear(300, 10)
+    model = nn.Sequential(*layers)
+    plan, criterion, optimizer = Plan(model), loss(), optim.Adam(model.parameters())
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal((2000, 100), np.float32), rng.integers(10, size=2000)
+
+    def step(forward, backward):
+        optimizer.zero_grad()
+        criterion(forward(x), labels)
+        backward(criterion.backward())
+        optimizer.step()
+
+    activation = 2000 * 300 * 4  # bytes
+    with_plan = peak(lambda: step(plan.forward, plan.backward))
+    # the kernels have one array of this size for a moment (dout where ReLU let it pass), and scratch of about 1.3 MB whatever the batch is
+    assert with_plan < 2 * activation
+    assert with_plan < 0.4 * peak(lambda: step(model.forward, model.backward))
+
+
+def peak(step):
+    """Bytes that a step allocates, at the most at once, after two to warm up."""
+    step()
+    step()
+    tracemalloc.start()
+    try:
+        step()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_batch_that_does_not_fit_is_refused_with_the_layer():
+    plan = Plan(nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(4, 3), nn.ReLU()), nn.Linear(3, 2)))
+    with pytest.raises(ValueError, match=r"Linear: x has shape \(2, 5\); expected \(N, 4\)") as error:
+        plan.forward(np.zeros((2, 5), np.float32))
+    assert error.value.__notes__ == ["in layer 2 of 4, (1.0): Linear(in_features=4, out_features=3, bias=True)"]
+
+
+def test_a_network_without_parameters_has_nothing_to_do_in_its_backward_pass():
+    plan = Plan(nn.Sequential(nn.Flatten(), nn.ReLU()))
+    out = plan.forward(np.array([[-1.0, 2.0]]))
+    np.testing.assert_array_equal(out, [[0.0, 2.0]])
+    plan.backward(np.ones((1, 2)))

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+import torch
+
+ADAM = ("Adam", {"lr": 0.01})
+
+
+def test_both_engines_have_the_same_methods_and_dtype(twin_engines):
+    for dtype in ("float32", "float64"):
+        ours, torchs = twin_engines(*ADAM, dtype=dtype)
+        assert ours.dtype == torchs.dtype == np.dtype(dtype)
+        public = [
+            {name for name in dir(engine) if not name.startswith("_") and callable(getattr(engine, name))} for engine in (ours, torchs)
+        ]
+        assert public[0] == public[1]
+
+
+def test_a_step_returns_the_loss_before_the_update_and_the_scores(twin_engines, batches):
+    (batch,) = batches(1)
+    for engine in twin_engines(*ADAM):
+        expected_loss, expected_scores = engine.evaluate(batch.images, batch.labels)  # no norm, no dropout: eval mode computes the same
+        loss, scores = engine.step(batch.images, batch.labels, batch.rng)
+        assert type(loss) is float and loss == pytest.approx(expected_loss, rel=1e-12)
+        np.testing.assert_allclose(scores, expected_scores, rtol=1e-12, atol=1e-14)
+        assert engine.evaluate(batch.images, batch.labels)[0] < loss
+
+
+@pytest.mark.parametrize("clip_norm", [0.1, 100.0])
+def test_clipping_is_the_same_in_both(twin_engines, batches, clip_norm):
+    ours, torchs = twin_engines("SGD", {"lr": 0.5}, clip_norm=clip_norm)
+    for batch in batches(5):
+        for engine in (ours, torchs):
+            engine.step(batch.images, batch.labels, batch.rng)
+    for name, array in ours.model_state().items():
+        # five steps of sums of at most 24 terms
+        np.testing.assert_allclose(array, torchs.model_state()[name], rtol=1e-11, atol=1e-13, err_msg=name)
+
+
+def test_evaluating_changes_nothing(twin_engines, batches):
+    (batch,) = batches(1)
+    for engine in twin_engines(*ADAM, normalization="batch", dropout=0.5):
+        before = {name: array.copy() for name, array in engine.model_state().items()}
+        first, second = (engine.evaluate(batch.images, batch.labels) for _ in range(2))
+        assert first[0] == second[0]
+        for name, array in engine.model_state().items():
+            np.testing.assert_array_equal(array, before[name])
+
+
+def test_masks_come_from_the_given_generator(twin_engines, batches):
+    (batch,) = batches(1)
+    for engine in twin_engines("SGD", {"lr": 0.0}, dropout=0.5):
+        first, second = (engine.step(batch.images, batch.labels, batch.rng)[0] for _ in range(2))
+        other = engine.step(batch.images, batch.labels, lambda: np.random.default_rng(77))[0]
+        assert first == second != other
+
+
+def test_without_dropout_no_generator_is_made(twin_engines, batches):
+    (batch,) = batches(1)
+    for engine in twin_engines(*ADAM):
+        engine.step(batch.images, batch.labels, rng=None)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [ADAM, ("SGD", {"lr": 0.1, "momentum": 0.9}), ("SGD", {"lr": 0.1}), ("Adagrad", {"lr": 0.1})], ids=str
+)
+@pytest.mark.parametrize(
+    "direction", [(0, 1), (1, 0), (0, 0), (1, 1)], ids=["ours to torch", "torch to ours", "ours to ours", "torch to torch"]
+)
+def test_a_run_begun_in_one_engine_goes_on_in_the_other(twin_engines, batches, optimizer, direction):
+    options = {"normalization": "batch", "hidden_dims": (9, 7)}
+    source, uninterrupted = twin_engines(*optimizer, **options)[direction[0]], twin_engines(*optimizer, **options)[0]
+    target = twin_engines(*optimizer, **options)[direction[1]]
+    data = batches(20)
+    for batch in data[:10]:
+        source.step(batch.images, batch.labels, batch.rng)
+    target.load_model_state(source.model_state())
+    target.load_optimizer_state(source.optimizer_state())
+    losses = [target.step(batch.images, batch.labels, batch.rng)[0] for batch in data[10:]]
+    expected = [uninterrupted.step(batch.images, batch.labels, batch.rng)[0] for batch in data]
+    # as in test_parity_of_training
+    np.testing.assert_allclose(losses, expected[10:], rtol=1e-10)
+
+
+def test_states_are_arrays_that_the_next_step_leaves_alone(twin_engines, batches):
+    first, second = batches(2)
+    _, torchs = twin_engines(*ADAM)
+    torchs.step(first.images, first.labels, first.rng)
+    states = torchs.model_state(), torchs.optimizer_state()["state"][0]
+    copies = [{name: array.copy() for name, array in state.items()} for state in states]
+    torchs.step(second.images, second.labels, second.rng)
+    for state, copy in zip(states, copies, strict=True):
+        assert all(isinstance(array, np.ndarray) for array in state.values())
+        for name, array in state.items():
+            np.testing.assert_array_equal(array, copy[name])
+
+
+def test_a_state_of_another_network_is_refused_with_the_key(twin_engines):
+    for engine in twin_engines(*ADAM, hidden_dims=(7,)):
+        other = twin_engines(*ADAM, hidden_dims=(8,))[0].model_state()
+        with pytest.raises(ValueError, match=r"1\.weight"):
+            engine.load_model_state(other)
+
+
+def test_an_optimizer_state_of_another_size_is_refused(twin_engines):
+    for engine in twin_engines(*ADAM, hidden_dims=(7,)):
+        other = twin_engines(*ADAM, hidden_dims=(7, 7))[0].optimizer_state()
+        with pytest.raises(ValueError):
+            engine.load_optimizer_state(other)
+
+
+def test_torchs_global_generator_is_untouched(twin_engines, batches):
+    (batch,) = batches(1)
+    _, torchs = twin_engines(*ADAM, dropout=0.5)
+    before = torch.get_rng_state()
+    torchs.step(batch.images, batch.labels, batch.rng)
+    assert torch.equal(torch.get_rng_state(), before)
