@@ -1,9 +1,76 @@
-"""Settings of hypothesis for all tests: no deadline (the first call of a kernel compiles it), and the same examples every time in CI."""
+"""Settings of hypothesis for all tests, and the real data that some need.
+
+No example has a deadline (the first call of a kernel compiles it), and CI sees the same examples every time. With CHAINRULE_REQUIRE_REAL_DATA=1,
+which `.ci/run` sets where the data are there, a test of real data that is skipped fails the session; so does a session without any.
+"""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
+from filelock import FileLock
 from hypothesis import settings
+
+from chainrule.data import find_cifar10
 
 settings.register_profile("development", deadline=None, max_examples=50)
 settings.register_profile("ci", settings.get_profile("development"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "development")
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real files beside the repository."""
+    folder = Path(os.environ.get("CHAINRULE_SHARED_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not (folder / "unpack_cifar10.py").is_file():
+        pytest.skip(f"no real data in {folder}; set CHAINRULE_SHARED_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_cifar10(shared_data, tmp_path_factory):
+    """A folder with all 60,000 images, unpacked once for all workers, or the one that CHAINRULE_DATA names."""
+    if os.environ.get("CHAINRULE_DATA") and (found := find_cifar10()) is not None:
+        return found
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cifar10"
+    with FileLock(f"{folder}.lock"):
+        subprocess.run([sys.executable, str(shared_data / "unpack_cifar10.py"), str(folder)], check=True, capture_output=True)
+    return folder / "cifar-10-batches-py"
+
+
+class _RequireRealData:
+    """Fails the session if a test of real data was skipped, or none ran."""
+
+    def __init__(self):
+        self.ran, self.skipped = 0, []
+
+    def pytest_runtest_logreport(self, report):
+        if "real_data" not in report.keywords:
+            return
+        if report.skipped:
+            self.skipped.append(report.nodeid)
+        elif report.when == "call":
+            self.ran += 1
+
+    def fault(self):
+        if self.skipped:
+            return f"CHAINRULE_REQUIRE_REAL_DATA is set, but these were skipped: {', '.join(self.skipped)}"
+        return None if self.ran else "CHAINRULE_REQUIRE_REAL_DATA is set, but no test of real data ran"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session, exitstatus):
+        if self.fault() and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter):
+        if self.fault():
+            terminalreporter.write_line(self.fault(), red=True)
+
+
+def pytest_configure(config):
+    # the workers of xdist report to the one that started them; that one judges
+    if os.environ.get("CHAINRULE_REQUIRE_REAL_DATA") == "1" and "PYTEST_XDIST_WORKER" not in os.environ:
+        config.pluginmanager.register(_RequireRealData())

@@ -1,4 +1,4 @@
-"""Files for the tests of chainrule.data: the real CIFAR-10 where it lies beside the repository, and a small imitation of its archives."""
+"""Files for the tests of chainrule.data: original pixels of CIFAR-10, and a small imitation of its archives."""
 
 import gzip
 import hashlib
@@ -6,42 +6,15 @@ import io
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
-
-from chainrule.data import find_cifar10
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 BATCHES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
-
-
-@pytest.fixture(scope="session")
-def shared_data():
-    """The folder of real files beside the repository."""
-    folder = Path(os.environ.get("CHAINRULE_SHARED_DATA") or Path(__file__).parents[3] / "shared" / "data")
-    if not (folder / "unpack_cifar10.py").is_file():
-        pytest.skip(f"no real data in {folder}; set CHAINRULE_SHARED_DATA")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def real_cifar10(shared_data, tmp_path_factory):
-    """A folder with all 60,000 images, unpacked once for all workers, or the one that CHAINRULE_DATA names."""
-    if os.environ.get("CHAINRULE_DATA") and (found := find_cifar10()) is not None:
-        return found
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cifar10"
-    with FileLock(f"{folder}.lock"):
-        subprocess.run([sys.executable, str(shared_data / "unpack_cifar10.py"), str(folder)], check=True, capture_output=True)
-    return folder / "cifar-10-batches-py"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,35 @@
+# The two commands: `make train` and `make test`. They need Python >= 3.11 and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: train test test-slow lint bench clean
+
+train: $(VENV)/core  ## train a hand-written network on the digits that come with the package
+	$(BIN)/chainrule train fully-connected --data digits --hidden 256 128 --normalization batch --epochs 30 --schedule cosine $(ARGS)
+
+test: $(VENV)/dev  ## the tests, parity with PyTorch included
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal $(ARGS)
+
+test-slow: $(VENV)/dev  ## the proofs that take minutes
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/basedpyright
+
+bench: $(VENV)/dev  ## the tables of the README, on this machine
+	$(BIN)/python benchmarks/training_steps.py $(ARGS)
+
+$(VENV)/core: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "chainrule needs Python 3.11 or newer; call make PYTHON=python3.12, say")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,dev,tensorboard]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,51 @@
+"""How things look: two consoles, numbers with units, and the message while kernels are compiled."""
+
+import json
+import sys
+import warnings
+
+from rich.console import Console
+
+__all__ = ["announce_compilation", "count", "err", "out", "percent", "print_json", "show_warnings"]
+
+# a file or a pipe has no width: tables are not cut there
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(value):
+    """One JSON document on stdout, for scripts."""
+    json.dump(value, sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def percent(share):
+    return f"{100 * share:.1f} %"
+
+
+def count(number):
+    """1234567 -> 1,234,567"""
+    return f"{number:,}"
+
+
+def announce_compilation():
+    """Say so, once, when a kernel is compiled rather than loaded from the cache."""
+    from chainrule import kernels
+
+    said = []
+
+    def say(*_):
+        if not said:
+            said.append(True)
+            err.print("compiling the kernels for this processor (some seconds, once; they are kept)", style="dim")
+
+    kernels.on_compile(say)
+
+
+def show_warnings():
+    """Warnings as one plain line on stderr."""
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        err.print(f"warning: {message}", style="yellow", markup=False)
+
+    warnings.showwarning = show

@@ -1,0 +1,56 @@
+"""`chainrule data`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from chainrule.cli.console import err, out
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Datasets on disk.", no_args_is_help=True)
+
+
+@app.command(epilog="Example:\n\nchainrule data get cifar10")
+def get(
+    name: Annotated[Literal["cifar10"], typer.Argument(help="Name of a dataset.")],
+    folder: Annotated[Path | None, typer.Option(help="Where to put it (default: CHAINRULE_DATA, or your data folder).")] = None,
+    binary: Annotated[bool, typer.Option("--binary", help="Fetch the binary archive instead of the Python one.")] = False,
+    url: Annotated[str | None, typer.Option(help="Folder of the archives, for a mirror; the official checksums hold there, too.")] = None,
+):
+    """Download, check and unpack a dataset; or use the folder that is there already."""
+    from chainrule.data import describe, get_cifar10
+
+    mirror = {"url": url} if url else {}
+    with _progress() as progress:
+        path = get_cifar10(folder, kind="binary" if binary else "python", progress=progress, **mirror)
+    description = describe(path)
+    out.print(f"{name} is in {path}", markup=False)
+    if description.official is False:
+        out.print("the files are whole, but not the official ones: compare accuracies only with runs on the same files")
+    elif description.official is None:
+        out.print("the files are whole; there are no official checksums for them one by one")
+
+
+class _progress:
+    """A download bar that appears with the first bytes."""
+
+    def __init__(self):
+        self._bar = None
+
+    def __enter__(self):
+        return self._advance
+
+    def _advance(self, done, total):
+        from rich.progress import Progress
+
+        if self._bar is None:
+            self._bar = Progress(console=err, transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("downloading", total=total)
+        self._bar.update(self._task, completed=done)
+
+    def __exit__(self, *error):
+        if self._bar is not None:
+            self._bar.stop()

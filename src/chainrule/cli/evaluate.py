@@ -1,0 +1,67 @@
+"""`chainrule evaluate`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from chainrule.cli.console import announce_compilation, out, percent, print_json
+from chainrule.cli.options import DataFolder, RunsFolder
+
+__all__ = ["EXAMPLES", "evaluate"]
+
+EXAMPLES = """Examples:
+
+chainrule evaluate fc --split test
+
+chainrule evaluate fc --checkpoint last --json"""
+
+
+def evaluate(
+    name: Annotated[str, typer.Argument(help="Name of a run.")],
+    split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which images.")] = "test",
+    checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which parameters.")] = "best",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
+    runs: RunsFolder = Path("runs"),
+    data_folder: DataFolder = None,
+):
+    """Accuracy, loss, accuracy of each class and confusion matrix of a run."""
+    from chainrule.training import Run, load_run
+
+    announce_compilation()
+    run = Run.open(runs, name)
+    _, data, trainer = load_run(run, checkpoint=checkpoint, folder=data_folder)
+    evaluation = trainer.evaluate(data.split(split))
+    if json:
+        print_json(
+            {
+                "run": name,
+                "checkpoint": checkpoint,
+                "split": split,
+                "images": len(evaluation.labels),
+                "loss": evaluation.loss,
+                "accuracy": evaluation.accuracy,
+                "classes": list(data.classes),
+                "per_class": [None if value != value else value for value in evaluation.per_class().tolist()],
+                "confusion": evaluation.confusion().tolist(),
+            }
+        )
+        return
+    out.print(f"{name} ({checkpoint} checkpoint) on {len(evaluation.labels):,} {split} images of {data.name}", markup=False)
+    out.print(f"accuracy {percent(evaluation.accuracy)}   loss {evaluation.loss:.4f}")
+    out.print(_confusion_table(evaluation, data.classes))
+
+
+def _confusion_table(evaluation, classes):
+    from rich.table import Table
+
+    table = Table(title="row: label, column: prediction", title_justify="left", title_style="dim")
+    table.add_column("class")
+    table.add_column("right", justify="right")
+    for name in classes:
+        table.add_column(name[:5], justify="right")
+    rows = zip(classes, evaluation.per_class(), evaluation.confusion(), strict=True)
+    for index, (name, share, counts) in enumerate(rows):
+        cells = [f"[bold]{number}[/bold]" if column == index else str(number) for column, number in enumerate(counts)]
+        table.add_row(name, percent(share) if share == share else "-", *cells)
+    return table

@@ -1,0 +1,66 @@
+"""`chainrule`: the commands together, and how errors look."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from chainrule.cli import data, doctor, evaluate, models, report, runs, summary, train, verify
+from chainrule.cli.console import show_warnings
+from chainrule.cli.options import ManyValues
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="chainrule",
+    help="Deep learning written out by hand: train, compare and look inside networks whose every backward pass is readable code.",
+    epilog="Example:\n\nchainrule train fully-connected",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data.app, name="data")
+app.command(name="models", epilog=models.EXAMPLES)(models.models)
+app.command(name="train", cls=ManyValues, epilog=train.EXAMPLES)(train.train)
+app.command(name="evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command(name="runs", epilog=runs.EXAMPLES)(runs.runs)
+app.command(name="report", epilog=report.EXAMPLES)(report.report)
+app.command(name="verify", cls=ManyValues, epilog=verify.EXAMPLES)(verify.verify)
+app.command(name="summary", cls=ManyValues, epilog=summary.EXAMPLES)(summary.summary)
+app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+
+
+@app.callback()
+def _options(
+    traceback: Annotated[bool, typer.Option("--traceback", help="On an error, show where in the code it came from.")] = False,
+):
+    if traceback:
+        os.environ["CHAINRULE_TRACEBACK"] = "1"
+
+
+def main():
+    """Run the command line. Exit status: 0 done, 1 an error that a message explains, 2 wrong usage, 130 interrupted."""
+    show_warnings()
+    try:
+        app(prog_name="chainrule")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `chainrule runs | head` is no error
+        sys.exit(1)
+    except (ArithmeticError, ImportError, MemoryError, OSError, TypeError, ValueError) as error:
+        if os.environ.get("CHAINRULE_TRACEBACK") or _is_bug(error):
+            raise
+        print("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
+        sys.exit(1)
+
+
+def _is_bug(error):
+    """A TypeError, ImportError or ArithmeticError that chainrule did not raise itself is a mistake in the code, not of its user."""
+    if isinstance(error, MemoryError | OSError | ValueError):
+        return False
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is None or not frame.tb_frame.f_globals.get("__name__", "").startswith("chainrule.")

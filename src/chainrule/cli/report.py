@@ -1,0 +1,33 @@
+"""`chainrule report`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from chainrule.cli.console import announce_compilation, out
+from chainrule.cli.options import DataFolder, RunsFolder
+
+__all__ = ["EXAMPLES", "report"]
+
+EXAMPLES = """Examples:
+
+chainrule report fc
+
+chainrule report fc --split test"""
+
+
+def report(
+    name: Annotated[str, typer.Argument(help="Name of a run.")],
+    split: Annotated[Literal["val", "test"], typer.Option(help="Images for the confusion matrix and the samples.")] = "val",
+    runs: RunsFolder = Path("runs"),
+    data_folder: DataFolder = None,
+):
+    """Write report.html: curves, configuration, confusion matrix, samples, first-layer weights, in one page that opens offline."""
+    from chainrule.training import Run, load_run
+    from chainrule.training.report import write_report
+
+    announce_compilation()
+    run = Run.open(runs, name)
+    _, data, trainer = load_run(run, folder=data_folder)
+    out.print(str(write_report(run, data, trainer.engine, split=split, checkpoint="best")), markup=False)

@@ -1,0 +1,147 @@
+"""From settings to a Trainer, and from a run on disk back to its network."""
+
+import numpy as np
+
+from chainrule import data as datasets
+from chainrule import nn, optim
+from chainrule.models import MODELS
+from chainrule.settings import Settings
+from chainrule.training.callbacks import EarlyStopping, LayerStatistics
+from chainrule.training.provenance import describe_data
+from chainrule.training.trainer import Trainer
+
+__all__ = ["build_data", "build_model", "build_trainer", "check_same_data", "load_run"]
+
+
+def build_data(settings: Settings, folder=None):
+    """The dataset of a run."""
+    return datasets.load(settings.data, folder=folder, seed=settings.seed, limit=settings.limit)
+
+
+def build_model(settings: Settings, data):
+    """The network of a run, with the first weights that its seed gives; the same ones for both engines."""
+    build = MODELS[settings.model]
+    arguments = {"image": data.image_shape, "classes": len(data.classes), **settings.model_arguments}
+    model = build(nn, **arguments).reset_parameters(np.random.default_rng(settings.seed))
+    if settings.dtype == "float64":
+        model.double()
+    if settings.engine == "hand":
+        return model
+    from chainrule import pytorch
+
+    twin = build(pytorch.nn, **arguments)
+    twin = twin.double() if settings.dtype == "float64" else twin
+    pytorch.copy_weights(model, twin)
+    return twin
+
+
+def build_trainer(settings: Settings, data, *, run=None, callbacks=()) -> Trainer:
+    """A Trainer ready to `fit(settings.epochs)`."""
+    model = build_model(settings, data)
+    steps_per_epoch = -(-len(data.train) // settings.batch_size)
+    optimizer = _optimizer(settings, model)
+    own = [EarlyStopping(settings.patience)] if settings.patience else []
+    if settings.statistics:
+        own.append(LayerStatistics())
+    return Trainer(
+        model,
+        data,
+        optimizer=optimizer,
+        schedule=_schedule(settings, optimizer, steps_per_epoch),
+        loss=_loss(settings),
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        augment=_augmentation(settings),
+        clip_norm=settings.clip_norm,
+        callbacks=[*own, *callbacks],
+        run=run,
+        checkpoint_every=settings.checkpoint_every,
+    )
+
+
+def _optimizer(settings, model):
+    if settings.engine == "hand":
+        library = optim
+    else:
+        from torch import optim as library
+    kinds = {"sgd": library.SGD, "rmsprop": library.RMSprop, "adam": library.Adam, "adamw": library.AdamW, "adagrad": library.Adagrad}
+    momentum = {"momentum": settings.momentum, "nesterov": settings.nesterov} if settings.optimizer == "sgd" else {}
+    groups = optim.decay_groups(model, settings.weight_decay) if settings.weight_decay else model.parameters()
+    return kinds[settings.optimizer](groups, lr=settings.lr, weight_decay=settings.weight_decay, **momentum)
+
+
+def _schedule(settings, optimizer, steps_per_epoch):
+    steps = settings.epochs * steps_per_epoch
+    warmup = min(round(settings.warmup_epochs * steps_per_epoch), steps - 1)
+    rest = steps - warmup
+    if settings.schedule == "one-cycle":
+        return optim.OneCycleLR(optimizer, settings.lr, steps)
+    if settings.schedule == "constant":
+        after = optim.ExponentialLR(optimizer, 1.0)
+    elif settings.schedule == "step":
+        after = optim.StepLR(optimizer, settings.step_epochs * steps_per_epoch, settings.gamma)
+    elif settings.schedule == "exponential":
+        after = optim.ExponentialLR(optimizer, settings.gamma ** (1 / rest))
+    else:
+        after = optim.CosineAnnealingLR(optimizer, rest)
+    if not warmup:
+        return after
+    return optim.SequentialLR(optimizer, [optim.LinearLR(optimizer, 1 / warmup, 1.0, warmup), after], [warmup])
+
+
+def _loss(settings):
+    if settings.engine == "hand":
+        library = nn
+    else:
+        from chainrule.pytorch import nn as library
+    return library.MultiMarginLoss() if settings.loss == "hinge" else library.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+
+
+def _augmentation(settings):
+    if not settings.augment and not settings.cutout:
+        return None
+    flip, pad = (True, 4) if settings.augment else (False, 0)
+    return lambda images, rng: datasets.augment(images, rng, flip=flip, pad=pad, cutout=settings.cutout)
+
+
+def load_run(run, *, checkpoint="best", folder=None):
+    """The dataset and the trained network of a run.
+
+    Parameters
+    ----------
+    run : Run
+    checkpoint : "best" (by validation accuracy) or "last"
+    folder : where the dataset lies (default: where `chainrule.data` looks)
+
+    Returns
+    -------
+    settings : Settings
+    data : Dataset
+    trainer : Trainer, whose engine has the checkpoint's parameters
+
+    Raises
+    ------
+    ValueError
+        The data are not those that the run was trained on, or the checkpoint does not fit the network of its config.json.
+    """
+    settings = Settings.from_dict(run.config.get("settings", {}))
+    data = build_data(settings, folder)
+    check_same_data(run, data)
+    trainer = build_trainer(settings, data)
+    model, _, _ = run.load_checkpoint(checkpoint)
+    trainer.engine.load_model_state(model)
+    return settings, data, trainer
+
+
+def check_same_data(run, data):
+    """Refuse data that are not described in the run's config.json; the message says what differs."""
+    expected = run.config.get("data")
+    if not isinstance(expected, dict):
+        raise ValueError(f"{run.path / 'config.json'} does not say on which data the run was trained")
+    found = describe_data(data)
+    differences = [f"{key} was {expected.get(key)!r}, is {value!r}" for key, value in found.items() if expected.get(key) != value]
+    if differences:
+        raise ValueError(
+            f"these are not the data that run {run.name!r} was trained on: {'; '.join(differences)}; "
+            "point CHAINRULE_DATA or --data-folder at the same files"
+        )

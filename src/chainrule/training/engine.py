@@ -1,0 +1,90 @@
+"""The engine of hand-written networks: one training step, scores, and state. PyTorch's is `chainrule.pytorch.TorchEngine`."""
+
+from typing import Protocol
+
+import numpy as np
+
+from chainrule.nn import Dropout
+from chainrule.nn.plan import Plan
+from chainrule.optim import clip_grad_norm_
+
+__all__ = ["Engine", "HandEngine"]
+
+
+class Engine(Protocol):
+    """What the Trainer asks of an engine; arrays in, arrays out."""
+
+    dtype: np.dtype
+
+    def step(self, images, labels, rng) -> tuple[float, np.ndarray]: ...
+    def evaluate(self, images, labels) -> tuple[float, np.ndarray]: ...
+    def model_state(self) -> dict[str, np.ndarray]: ...
+    def load_model_state(self, arrays: dict[str, np.ndarray]): ...
+    def optimizer_state(self) -> dict: ...
+    def load_optimizer_state(self, state: dict): ...
+
+
+class HandEngine:
+    """One training step, scores, and state of a network of `chainrule.nn`.
+
+    Parameters
+    ----------
+    model : Module
+    criterion : loss module (scores, labels) -> float, with backward() -> gradient of the scores
+    optimizer : Optimizer over the model's parameters
+    clip_norm : greatest Euclidean norm of all gradients together; None for no clipping
+    """
+
+    def __init__(self, model, criterion, optimizer, *, clip_norm=None):
+        self.model, self.criterion, self.optimizer, self.clip_norm = model, criterion, optimizer, clip_norm
+        self.dtype = next(model.parameters()).dtype
+        self._dropouts = [module for module in model.modules() if isinstance(module, Dropout)]
+        self._plan = Plan(model)
+
+    @np.errstate(over="ignore", invalid="ignore")  # the Trainer looks at the loss
+    def step(self, images, labels, rng):
+        """Forward, loss, backward, update.
+
+        Parameters
+        ----------
+        images : (N, C, H, W) of the model's dtype
+        labels : (N,) integers
+        rng : function without arguments that makes the generator of this step's dropout masks; called only where there are any
+
+        Returns
+        -------
+        loss : float, before the update
+        scores : (N, classes)
+        """
+        if self._dropouts:
+            generator = rng()
+            for dropout in self._dropouts:
+                dropout.rng = generator
+        self.model.train()
+        self.optimizer.zero_grad()
+        scores = self._plan.forward(images)
+        loss = self.criterion(scores, labels)
+        self._plan.backward(self.criterion.backward())
+        if self.clip_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.optimizer.step()
+        return loss, scores.copy()  # the plan's buffer is written to again
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def evaluate(self, images, labels):
+        """Loss and scores in eval mode: (loss, (N, classes))."""
+        self.model.eval()
+        scores = self.model(images)
+        return self.criterion(scores, labels), scores
+
+    def model_state(self):
+        return self.model.state_dict()
+
+    def load_model_state(self, arrays):
+        self.model.load_state_dict(arrays)
+
+    def optimizer_state(self):
+        return self.optimizer.state_dict()
+
+    def load_optimizer_state(self, state):
+        self.optimizer.load_state_dict(state)

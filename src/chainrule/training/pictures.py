@@ -1,0 +1,77 @@
+"""Small pictures for a page: pixels of images and weights, and PNG files made of them."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+__all__ = ["data_url", "image_pixels", "png", "reduced", "weight_pixels"]
+
+
+def png(pixels) -> bytes:
+    """A PNG file.
+
+    Parameters
+    ----------
+    pixels : uint8, (H, W) greyscale, (H, W, 3) RGB or (H, W, 4) RGBA with alpha 0 for transparent
+    """
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def data_url(pixels) -> str:
+    """The picture as the `src` of an <img>: no file beside the page."""
+    return "data:image/png;base64," + base64.b64encode(png(pixels)).decode("ascii")
+
+
+def image_pixels(images, scale: float):
+    """Images as 8-bit pixels.
+
+    Parameters
+    ----------
+    images : (N, C, H, W); all three channels are shown of C = 3, else the first
+    scale : the value that is white. If a value lies outside [0, scale], the images have no such scale: from the smallest to the largest
+        of their values then.
+
+    Returns
+    -------
+    (N, H, W), or (N, H, W, 3), uint8
+    """
+    values = images.astype(np.float64) / scale
+    low, high = (0.0, 1.0) if values.min() >= 0 and values.max() <= 1 else (values.min(), values.max())
+    return _visible((values - low) / ((high - low) or 1.0))
+
+
+def weight_pixels(weights):
+    """Weights as 8-bit pixels, each tile by itself: grey is 0, black and white are minus and plus its 99th percentile of |w|.
+
+    Parameters
+    ----------
+    weights : (F, C, H, W) of any finite or other floats; what is not a number is shown as 0
+
+    Returns
+    -------
+    (F, H, W), or (F, H, W, 3) for C = 3, uint8
+    """
+    weights = np.nan_to_num(weights.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    extent = np.percentile(np.abs(weights), 99, axis=(1, 2, 3), keepdims=True)
+    return _visible(0.5 + 0.5 * weights / np.where(extent > 0, extent, 1.0))
+
+
+def _visible(values):
+    """(N, C, H, W) in [0, 1] -> (N, H, W) or (N, H, W, 3), uint8."""
+    pixels = np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)
+    return np.moveaxis(pixels, 1, -1) if pixels.shape[1] == 3 else pixels[:, 0]
+
+
+def reduced(images, side: int):
+    """(N, C, H, W) -> the same with H and W at most `side`, by the means of square blocks; as it is where it fits."""
+    block = -(-max(images.shape[2:]) // side)
+    if block == 1:
+        return images
+    height, width = images.shape[2:]
+    rows, columns = np.arange(0, height, block), np.arange(0, width, block)
+    sums = np.add.reduceat(np.add.reduceat(images.astype(np.float64), rows, axis=2), columns, axis=3)
+    return sums / np.outer(np.diff(rows, append=height), np.diff(columns, append=width))  # the last blocks may be smaller

@@ -1,0 +1,441 @@
+"""Trainer: the loop over epochs and batches, for either engine."""
+
+import math
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from chainrule.data import batches, prefetch
+from chainrule.nn import CrossEntropyLoss, Module
+from chainrule.training.callbacks import Callback
+from chainrule.training.engine import HandEngine
+from chainrule.training.evaluation import Evaluation, evaluate
+from chainrule.training.history import History
+
+__all__ = ["Trainer", "TrainingDiverged"]
+
+DROPOUT = 0xD20  # tells the generator of dropout masks from the others that come from the same seed
+
+
+class TrainingDiverged(ArithmeticError):
+    """The loss, or a parameter, is NaN or infinite."""
+
+
+class Trainer:
+    """Train a network on a dataset: `Trainer(model, data, optimizer=Adam(model.parameters())).fit(epochs=10)`.
+
+    Every random choice comes from (seed, epoch, batch), so a run that is stopped and resumed goes on bit for bit.
+
+    Parameters
+    ----------
+    model : chainrule.nn.Module, or a torch.nn.Module (with a torch optimizer and loss)
+    data : Dataset
+    optimizer : over the model's parameters
+    schedule : learning-rate schedule; one step an update (default: none)
+    loss : module (scores, labels) -> loss (default: cross-entropy)
+    batch_size : samples an update (default 100)
+    seed : of the order of the data, augmentation and dropout
+    augment : function (images, rng) -> images, applied to training batches (default: none)
+    clip_norm : greatest Euclidean norm of all gradients together (default: no clipping)
+    callbacks : Callback objects
+    run : Run on disk that receives log and checkpoints (default: nothing is written); `fit` and `resume` need its lock
+    checkpoint_every : seconds between checkpoints within an epoch (default 10)
+    log_every : updates between logged losses (default 50)
+
+    Raises
+    ------
+    ValueError, TypeError
+        The network does not take the data's images or does not give one score a class (the message names the layer), the optimizer holds
+        other parameters than the network's, or a batch would be too small for batch normalization.
+    """
+
+    def __init__(
+        self,
+        model,
+        data,
+        *,
+        optimizer,
+        schedule=None,
+        loss=None,
+        batch_size: int = 100,
+        seed: int = 0,
+        augment=None,
+        clip_norm: float | None = None,
+        callbacks: Sequence[Callback] = (),
+        run=None,
+        checkpoint_every: float = 10.0,
+        log_every: int = 50,
+    ):
+        if not 1 <= batch_size <= len(data.train):
+            raise ValueError(f"batch_size is {batch_size}; it must be between 1 and the {len(data.train)} training samples")
+        self.model, self.data, self.optimizer, self.schedule = model, data, optimizer, schedule
+        self.batch_size, self.seed, self.augment = batch_size, seed, augment
+        self.callbacks, self.run = list(callbacks), run
+        self.checkpoint_every, self.log_every = checkpoint_every, log_every
+        self.engine = self._engine(loss, clip_norm)
+        self._check_parameters()
+        self._check_scores()
+        self._check_last_batch()
+
+        self.history = History()
+        self.epoch, self.batch, self.step = 0, 0, 0  # whole epochs done, batches done in this one, updates done
+        self.stopped: str | None = None  # why `fit` ended before its last epoch
+        self._complete = False
+        self._continues = False  # the run's checkpoint is this trainer's own
+        self._sums = _EpochSums()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(len(self.data.train) / self.batch_size)
+
+    def fit(self, epochs: int) -> History:
+        """Train until `epochs` epochs are done, counting those before a resume.
+
+        Ctrl-C finishes the update at hand, saves a checkpoint and raises KeyboardInterrupt.
+
+        Raises
+        ------
+        TrainingDiverged
+            The loss is NaN or infinite; the last good checkpoint is kept.
+        OSError
+            A checkpoint could not be written; the earlier one is intact.
+        """
+        if epochs < 1:
+            raise ValueError(f"epochs is {epochs}; it must be at least 1")
+        self.stopped, self._complete = None, False
+        with _deferred_interrupt() as interrupt:
+            self._first_checkpoint()
+            try:
+                for callback in self.callbacks:
+                    callback.on_start(self)
+                while self.epoch < epochs and not self.stopped:
+                    lr = self._train_epoch(interrupt)
+                    self._finish_epoch(lr)
+                    if self.epoch < epochs and not self.stopped:
+                        self._save_if_due()
+                    interrupt.raise_if_set(self)
+                self._complete = True
+                self.save()
+            finally:
+                for callback in self.callbacks:
+                    callback.on_end(self)
+        return self.history
+
+    def stop(self, reason: str):
+        """End training after this epoch; for callbacks."""
+        self.stopped = reason
+
+    def evaluate(self, split=None) -> Evaluation:
+        """Loss and accuracy on a split (default: the validation images)."""
+        return evaluate(self.engine, self.data, self.data.val if split is None else split)
+
+    def training_batches(self):
+        """The rest of the current epoch: normalised, augmented images and labels, each prepared while the one before is in use."""
+        order = {"seed": self.seed, "epoch": self.epoch, "start": self.batch}
+        return prefetch(batches(self.data, self.data.train, self.batch_size, augment=self.augment, dtype=self.engine.dtype, **order))
+
+    def train_step(self, images, labels):
+        """One update; returns (loss before it, scores)."""
+        seeds = [self.seed, DROPOUT, self.step]
+        loss, scores = self.engine.step(images, labels, lambda: np.random.default_rng(seeds))
+        if not math.isfinite(loss):
+            raise self._diverged(f"the loss became {loss}", images)
+        if self.step == 0:
+            self._warn_of_first_loss(loss)
+        self.step += 1
+        if self.schedule is not None:
+            self.schedule.step()
+        return loss, scores
+
+    # --- one epoch ----------------------------------------------------------------------------------------------------------------
+
+    def _train_epoch(self, interrupt):
+        """The rest of the epoch; returns the learning rate of its last update."""
+        steps, lr = self.steps_per_epoch, math.nan
+        before = time.perf_counter()
+        data = self.training_batches()
+        try:
+            for images, labels in data:
+                lr = self.optimizer.param_groups[0]["lr"]
+                loss, scores = self.train_step(images, labels)
+                self.batch += 1
+                now = time.perf_counter()
+                self._sums.add(loss, scores, labels, now - before)
+                before = now
+                if self.run is not None and self.step % self.log_every == 0:
+                    self.run.log({"step": self.step, "loss": loss, "lr": lr})
+                for callback in self.callbacks:
+                    callback.on_step(self, loss)
+                if self.batch < steps:  # at its end an epoch is finished first
+                    self._save_if_due()
+                    interrupt.raise_if_set(self)
+        finally:
+            data.close()
+        return lr
+
+    def _finish_epoch(self, lr):
+        validation = self.evaluate()
+        if not math.isfinite(validation.loss):
+            raise self._diverged(f"the validation loss became {validation.loss}")
+        record = {
+            "epoch": self.epoch + 1,
+            "step": self.step,
+            "train_loss": self._sums.loss / self._sums.seen,
+            "train_accuracy": self._sums.right / self._sums.seen,
+            "val_loss": validation.loss,
+            "val_accuracy": validation.accuracy,
+            "lr": lr,
+            "seconds": self._sums.seconds,
+        }
+        for callback in self.callbacks:
+            callback.on_epoch(self, record)
+        earlier = self.history.best()
+        self.history.append(record)
+        self.epoch, self.batch, self._sums = self.epoch + 1, 0, _EpochSums()
+        if self.run is not None:
+            self.run.log(record)
+            if earlier is None or record["val_accuracy"] > earlier["val_accuracy"]:
+                self.save("best")
+
+    # --- checkpoints --------------------------------------------------------------------------------------------------------------
+
+    def save(self, kind="last"):
+        """Write a checkpoint, "last" or "best", to the run folder (if there is one).
+
+        Raises
+        ------
+        TrainingDiverged
+            A parameter, or a number of the optimizer, is NaN or infinite; nothing is written.
+        """
+        if self.run is None:
+            return
+        model = self.engine.model_state()
+        arrays, groups = split_optimizer_state(self.engine.optimizer_state())
+        for owner, named in (("parameter", model), ("state of the optimizer", arrays)):
+            for name, array in named.items():
+                if not np.isfinite(array).all():
+                    raise self._diverged(f"{owner} {name} became NaN or infinite")
+        state = {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "step": self.step,
+            "sums": vars(self._sums),
+            "param_groups": groups,
+            "metrics_offset": self.run.metrics_offset(),
+            "best": self.history.best(),
+            "seconds": sum(self.history.column("seconds")) + self._sums.seconds,
+            "complete": self._complete,
+            "data": self.data.checksum,
+        }
+        self.run.save_checkpoint(kind, model, arrays, state)
+        if kind == "last":
+            self._last_save = time.monotonic()
+
+    def resume(self):
+        """Go back to the run's last checkpoint: parameters, optimizer, schedule, position in the data, and log.
+
+        A run that was killed before its first checkpoint starts again.
+
+        Raises
+        ------
+        ValueError
+            The checkpoint is of another network, optimizer, batch size or dataset; the message says what differs.
+        """
+        if self.run is None:
+            raise ValueError("there is no run to resume; give one to the Trainer: run=Run.open(folder, name)")
+        self._continues = True
+        if "last" not in self.run.checkpoints():
+            self.run.truncate_metrics(0)
+            return
+        model, arrays, state = self.run.load_checkpoint("last")
+        self._check_state(state)
+        self.engine.load_model_state(model)
+        try:
+            self.engine.load_optimizer_state(join_optimizer_state(arrays, state["param_groups"]))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"the optimizer's state in run {self.run.name!r} is not one: {error!r}") from error
+        self.run.truncate_metrics(state["metrics_offset"])
+        self.history = History(record for record in self.run.metrics() if "epoch" in record)
+        self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
+        self._sums = _EpochSums(**state["sums"])
+        if self.schedule is not None:
+            self.schedule.seek(self.step)
+
+    def _check_state(self, state):
+        of = f"the last checkpoint of run {self.run.name!r}"
+        match state:
+            case {
+                "epoch": int(epoch), "batch": int(batch), "step": int(step), "metrics_offset": int(), "param_groups": list(),
+                "sums": {"loss": float(), "right": int(), "seen": int(), "seconds": float(), **others}, "data": str(data),
+            } if not others:  # fmt: skip
+                pass
+            case _:
+                raise ValueError(f"{of} has no position in a training; it was not written by a Trainer, or was changed since")
+        if data != self.data.checksum:
+            raise ValueError(
+                f"{of} is of data with checksum {data[:12]}..., these data are {self.data.name} with {self.data.checksum[:12]}...; "
+                "resume with the data that it was begun with"
+            )
+        if not 0 <= batch < self.steps_per_epoch or step != epoch * self.steps_per_epoch + batch:
+            raise ValueError(
+                f"{of} is at step {step} in epoch {epoch + 1}, after {batch} batches of it; with batch_size {self.batch_size} an epoch has "
+                f"{self.steps_per_epoch} steps: resume with the batch size that it was begun with"
+            )
+
+    def _first_checkpoint(self):
+        """From the start there is something to go back to, and a disk that cannot be written to shows at once."""
+        if self.run is None:
+            return
+        if not self._continues and self.run.checkpoints():
+            raise ValueError(f"run {self.run.name!r} has a checkpoint already; call resume() before fit(), or make another run")
+        self._last_save = time.monotonic()
+        if not self.run.checkpoints():
+            self._continues = True
+            self.save()
+
+    def _save_if_due(self):
+        if self.run is not None and time.monotonic() - self._last_save >= self.checkpoint_every:
+            self.save()
+
+    # --- at the door --------------------------------------------------------------------------------------------------------------
+
+    def _engine(self, loss, clip_norm) -> Any:
+        if isinstance(self.model, Module):
+            return HandEngine(self.model, loss or CrossEntropyLoss(), self.optimizer, clip_norm=clip_norm)
+        from chainrule.pytorch import TorchEngine
+        from chainrule.pytorch import nn as torch_nn
+
+        if not isinstance(self.model, torch_nn.Module):
+            raise TypeError(f"model is of type {type(self.model).__name__}; it must be a Module of chainrule.nn or of torch.nn")
+        return TorchEngine(self.model, loss or torch_nn.CrossEntropyLoss(), self.optimizer, clip_norm=clip_norm)
+
+    def _check_parameters(self):
+        own = {id(parameter) for parameter in self.model.parameters()}
+        if not all(id(parameter) in own for group in self.optimizer.param_groups for parameter in group["params"]):
+            raise ValueError("the optimizer holds parameters that are not the model's; make it with model.parameters() of this model")
+
+    def _check_scores(self):
+        images = self.data.normalize(self.data.train.images[:2], self.engine.dtype)
+        try:
+            _, scores = self.engine.evaluate(images, self.data.train.labels[:2])
+        except (RuntimeError, TypeError, ValueError) as error:
+            error.add_note(f"of the network {_head(self.model)}, given images {images.shape} of {self.data.name}")
+            raise error if isinstance(error, TypeError | ValueError) else ValueError(str(error)) from error
+        expected = (len(images), len(self.data.classes))
+        if scores.shape != expected:
+            raise ValueError(
+                f"the network turns images {images.shape} into scores {scores.shape}; "
+                f"{self.data.name} has {expected[1]} classes, so it must be {expected}"
+            )
+
+    def _check_last_batch(self):
+        if not any("BatchNorm" in type(module).__name__ for module in self.model.modules()):
+            return
+        samples = len(self.data.train)
+        sizes = (size for size in range(self.batch_size, samples + 1) if size > 1 and samples % size != 1)
+        fitting = next(sizes, None)
+        if fitting != self.batch_size:
+            what = "is" if self.batch_size == 1 else f"leaves a last batch of one of the {samples} training samples, which is"
+            advice = "more training samples are needed" if fitting is None else f"take {fitting}"
+            raise ValueError(f"batch_size {self.batch_size} {what} too small for batch normalization; {advice}")
+
+    # --- what is said -------------------------------------------------------------------------------------------------------------
+
+    def _warn_of_first_loss(self, loss):
+        classes = len(self.data.classes)
+        if "CrossEntropy" in type(self.engine.criterion).__name__ and abs(loss - math.log(classes)) > 0.5 * math.log(classes):
+            warnings.warn(
+                f"the first loss is {loss:.2f}; a network that knows nothing yet has about ln({classes}) = {math.log(classes):.2f}: "
+                "look at the initialisation and at the scale of the images",
+                stacklevel=4,
+            )
+
+    def _diverged(self, what, images=None):
+        if images is not None and not np.isfinite(images).all():
+            advice = "the images of this batch have NaN or infinite values: look at the augmentation"
+        else:
+            lr = self.optimizer.param_groups[0]["lr"]
+            advice = f"try a lower learning rate (it is {lr:g}), gradient clipping, or normalization"
+        kept = ""
+        if self.run is not None and "last" in self.run.checkpoints():
+            step = self.run.load_state("last")["step"]
+            kept = f"; the last good checkpoint, of step {step}, is kept in {self.run.path / 'checkpoints'}"
+        return TrainingDiverged(f"{what} at step {self.step + 1} (epoch {self.epoch + 1}){kept}; {advice}")
+
+
+class _EpochSums:
+    """What an epoch has added up so far; in the checkpoint, so that its averages do not change with a resume."""
+
+    def __init__(self, loss=0.0, right=0, seen=0, seconds=0.0):
+        self.loss, self.right, self.seen, self.seconds = loss, right, seen, seconds
+
+    def add(self, loss, scores, labels, seconds):
+        self.loss += loss * len(labels)
+        self.right += int(np.count_nonzero(scores.argmax(axis=1) == labels))
+        self.seen += len(labels)
+        self.seconds += seconds
+
+
+class _Interrupt:
+    requested = False
+
+    def raise_if_set(self, trainer):
+        if self.requested:
+            trainer.save()
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _deferred_interrupt():
+    """Ctrl-C and SIGTERM wait for the end of the update, so that no half of one is saved; a second one does not wait."""
+    interrupt = _Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+
+    def request(number, frame):
+        if interrupt.requested:
+            raise KeyboardInterrupt
+        interrupt.requested = True
+
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _head(model):
+    """The first line of a model's text, with the number of its layers: Sequential(5 layers)."""
+    layers = sum(1 for _ in model.children())
+    return f"{type(model).__name__}({layers} layers)" if layers else repr(model)
+
+
+def split_optimizer_state(state_dict):
+    """An optimizer's state_dict as arrays by name ("3.exp_avg": of parameter 3) and settings of the groups, for two kinds of file."""
+    arrays = {f"{index}.{name}": array for index, entry in state_dict["state"].items() for name, array in entry.items()}
+    return arrays, state_dict["param_groups"]
+
+
+def join_optimizer_state(arrays, param_groups):
+    """The inverse of `split_optimizer_state`.
+
+    Raises
+    ------
+    ValueError
+        A name is not of that form.
+    """
+    state = {}
+    for key, array in arrays.items():
+        index, _, name = key.partition(".")
+        if not index.isdecimal() or not name:
+            raise ValueError(f"{key!r} is no name of an optimizer's array; expected the number of a parameter and a name, as 3.exp_avg")
+        state.setdefault(int(index), {})[name] = array
+    return {"state": state, "param_groups": param_groups}

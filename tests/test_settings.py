@@ -1,0 +1,87 @@
+import json
+import math
+import subprocess
+import sys
+import typing
+
+import pytest
+
+from chainrule import data
+from chainrule.settings import LEARNING_RATES, Settings, model_arguments
+
+
+@pytest.mark.parametrize(("optimizer", "lr"), LEARNING_RATES.items())
+def test_without_a_learning_rate_the_optimizer_has_its_own(optimizer, lr):
+    assert Settings("two-layer", optimizer=optimizer).lr == lr
+
+
+def test_a_learning_rate_that_is_given_stays():
+    assert Settings("two-layer", lr=0.3).lr == 0.3
+
+
+def test_settings_survive_json():
+    settings = Settings("fully-connected", {"hidden_dims": [30, 20], "normalization": "batch"}, optimizer="sgd", patience=3)
+    assert settings.model_arguments["hidden_dims"] == (30, 20)
+    assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+def test_model_arguments_that_are_not_given_have_the_models_defaults():
+    assert Settings("fully-connected").model_arguments == {"hidden_dims": (100,), "normalization": None, "dropout": 0.0}
+
+
+def test_one_value_serves_where_several_may_stand():
+    assert Settings("mlp", {"activations": "tanh"}).model_arguments["activations"] == ("tanh",)
+
+
+def test_a_whole_number_is_taken_as_a_float():
+    weight_decay = Settings("two-layer", weight_decay=1).weight_decay
+    assert isinstance(weight_decay, float)
+
+
+def test_the_datasets_are_those_that_can_be_loaded():
+    assert typing.get_args(typing.get_type_hints(Settings)["data"]) == data.DATASETS
+
+
+WRONG = [
+    ({}, "the settings name no model; add model = one of two-layer"),
+    (["model"], r"the settings are \['model'\]; they must be names with values"),
+    ({"model": "fully_conected"}, r"no model 'fully_conected' \(did you mean fully-connected\?\)"),
+    ({"model": ["mlp"]}, r"no model \['mlp'\]"),
+    ({"model": "mlp", "batchsize": 5}, r"unknown setting 'batchsize' \(did you mean batch_size.*\?\); there are model, "),
+    ({"model": "mlp", "hidden_dims": [5]}, r"unknown setting 'hidden_dims' \(an argument of the model goes under model_arguments\)"),
+    ({"model": "mlp", "model_arguments": [5]}, r"model_arguments is \[5\]; it must be names with values"),
+    ({"model": "mlp", "model_arguments": {"hiden_dims": [5]}}, r"mlp has no argument 'hiden_dims' \(did you mean hidden_dims\?\)"),
+    ({"model": "mlp", "model_arguments": {"hidden_dims": ["a"]}}, "hidden_dims is 'a'; it must be a whole number"),
+    ({"model": "mlp", "model_arguments": {"activations": ["rellu"]}}, r"activations is 'rellu' \(did you mean relu"),
+    ({"model": "two-layer", "model_arguments": {"hidden_dim": [9, 9]}}, r"hidden_dim is \[9, 9\]; it must be a whole number"),
+    ({"model": "mlp", "epochs": 0}, "epochs is 0; it must be at least 1"),
+    ({"model": "mlp", "epochs": 2.5}, "epochs is 2.5; it must be a whole number"),
+    ({"model": "mlp", "epochs": True}, "epochs is True; it must be a whole number"),
+    ({"model": "mlp", "epochs": None}, "epochs is None; it must be a whole number"),
+    ({"model": "mlp", "lr": 0}, "lr is 0.0; it must be above 0"),
+    ({"model": "mlp", "lr": math.inf}, "lr is inf; it must be a finite number"),
+    ({"model": "mlp", "weight_decay": math.nan}, "weight_decay is nan; it must be a finite number"),
+    ({"model": "mlp", "lr": "fast"}, "lr is 'fast'; it must be a number"),
+    ({"model": "mlp", "momentum": 1.5}, "momentum is 1.5; it must be at most 1"),
+    ({"model": "mlp", "augment": 1}, "augment is 1; it must be true or false"),
+    ({"model": "mlp", "optimizer": "adan"}, r"optimizer is 'adan' \(did you mean adam"),
+    ({"model": "mlp", "data": "mnist"}, "data is 'mnist'; it must be one of digits, cifar10"),
+    ({"model": "mlp", "loss": "hinge", "label_smoothing": 0.1}, "label_smoothing is 0.1, but the hinge loss has none"),
+    ({"model": "mlp", "schedule": "one-cycle", "warmup_epochs": 1}, "one-cycle schedule has a warm-up of its own"),
+    ({"model": "mlp", "engine": "torch", "statistics": True}, "statistics are those of the hand-written layers"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), WRONG)
+def test_a_wrong_setting_is_refused_with_what_it_must_be(values, message):
+    with pytest.raises(ValueError, match=message):
+        Settings.from_dict(values)
+
+
+def test_the_arguments_of_a_model_are_those_beyond_image_and_classes():
+    assert list(model_arguments("fully-connected")) == ["hidden_dims", "normalization", "dropout"]
+
+
+def test_settings_need_no_numpy_so_that_help_comes_at_once():
+    code = "import sys, chainrule.settings; sys.exit('numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

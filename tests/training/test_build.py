@@ -1,0 +1,177 @@
+import numpy as np
+import pytest
+import torch
+
+from chainrule import nn, optim
+from chainrule.data import digits
+from chainrule.settings import Settings
+from chainrule.training import Run, build_data, build_model, build_trainer, load_run, provenance
+from chainrule.training.build import check_same_data
+
+
+@pytest.fixture(scope="module")
+def data():
+    return digits()
+
+
+def test_data_are_those_of_the_settings():
+    data = build_data(Settings("mlp", data="digits", limit=50, seed=3))
+    assert data.name == "digits"
+    assert len(data.train) == 50
+    assert data.checksum != build_data(Settings("mlp", data="digits", limit=50, seed=4)).checksum
+
+
+def test_the_network_takes_the_datas_images_and_has_its_classes(data):
+    model = build_model(Settings("fully-connected", {"hidden_dims": [20], "dropout": 0.1}), data)
+    assert [type(layer).__name__ for layer in model] == ["Flatten", "Linear", "ReLU", "Dropout", "Linear"]
+    assert model[1].in_features == 64
+    assert model[4].out_features == 10
+
+
+def test_the_first_weights_come_from_the_seed(data):
+    one, same, other = (build_model(Settings("mlp", seed=seed), data).state_dict() for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one["1.weight"], same["1.weight"])
+    assert (one["1.weight"] != other["1.weight"]).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_twin_has_the_same_first_weights(data, dtype):
+    ours = build_model(Settings("fully-connected", {"normalization": "batch"}, dtype=dtype), data).state_dict()
+    theirs = build_model(Settings("fully-connected", {"normalization": "batch"}, dtype=dtype, engine="torch"), data).state_dict()
+    assert list(ours) == list(theirs)
+    for name, tensor in theirs.items():
+        np.testing.assert_array_equal(ours[name], tensor.numpy(), err_msg=name)
+    assert str(ours["1.weight"].dtype) == dtype
+
+
+OPTIMIZERS = {"sgd": "SGD", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW", "adagrad": "Adagrad"}
+
+
+@pytest.mark.parametrize("engine", ["hand", "torch"])
+@pytest.mark.parametrize(("name", "kind"), OPTIMIZERS.items())
+def test_the_optimizer_is_the_one_that_was_named(data, engine, name, kind):
+    trainer = build_trainer(Settings("mlp", optimizer=name, lr=0.25, engine=engine), data)
+    assert type(trainer.optimizer) is getattr(optim if engine == "hand" else torch.optim, kind)
+    assert trainer.optimizer.param_groups[0]["lr"] == 0.25
+    assert trainer.optimizer.param_groups[0]["weight_decay"] == 0
+
+
+def test_sgd_has_momentum(data):
+    settings = Settings("mlp", optimizer="sgd", momentum=0.8, nesterov=True)
+    group = build_trainer(settings, data).optimizer.param_groups[0]
+    assert (group["momentum"], group["nesterov"]) == (0.8, True)
+
+
+@pytest.mark.parametrize("engine", ["hand", "torch"])
+def test_weights_decay_and_biases_and_norms_do_not(data, engine):
+    settings = Settings("fully-connected", {"normalization": "batch"}, weight_decay=0.1, engine=engine)
+    decays, stays = build_trainer(settings, data).optimizer.param_groups
+    assert (decays["weight_decay"], stays["weight_decay"]) == (0.1, 0)
+    assert all(len(parameter.shape) == 2 for parameter in decays["params"])
+    assert all(len(parameter.shape) == 1 for parameter in stays["params"])
+
+
+def rates(data, **settings):
+    """The learning rate of every step of 4 epochs of 13 steps."""
+    trainer = build_trainer(Settings("mlp", epochs=4, lr=1.0, **settings), data)
+    found = []
+    for _ in range(4 * 13):
+        found.append(trainer.optimizer.param_groups[0]["lr"])
+        trainer.schedule.step()
+    return np.array(found)
+
+
+STEPS = np.arange(52)
+SCHEDULES = {
+    "constant": ({}, np.ones(52)),
+    "step": ({"step_epochs": 2, "gamma": 0.5}, np.where(STEPS < 26, 1.0, 0.5)),
+    "exponential": ({"gamma": 0.01}, 0.01 ** (STEPS / 52)),
+    "cosine": ({}, (1 + np.cos(np.pi * STEPS / 52)) / 2),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_learning_rate_goes_as_the_schedule_says(data, name):
+    settings, expected = SCHEDULES[name]
+    np.testing.assert_allclose(rates(data, schedule=name, **settings), expected, rtol=1e-12)
+
+
+def test_the_one_cycle_schedule_goes_up_to_the_rate_and_down(data):
+    found = rates(data, schedule="one-cycle")
+    assert found.max() == pytest.approx(1.0, rel=0.01)  # the top lies between two steps
+    assert found[0] == pytest.approx(1 / 25)
+    assert found[-1] < 1e-5
+
+
+def test_warm_up_is_linear_and_the_schedule_follows(data):
+    found = rates(data, schedule="cosine", warmup_epochs=1)
+    np.testing.assert_allclose(found[:13], 1 / 13 + np.arange(13) / 13 * (1 - 1 / 13), rtol=1e-12)
+    np.testing.assert_allclose(found[13:], (1 + np.cos(np.pi * np.arange(39) / 39)) / 2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["hand", "torch"])
+@pytest.mark.parametrize(("loss", "kind"), [("cross-entropy", "CrossEntropyLoss"), ("hinge", "MultiMarginLoss")])
+def test_the_loss_is_the_one_that_was_named(data, engine, loss, kind):
+    assert type(build_trainer(Settings("mlp", loss=loss, engine=engine), data).engine.criterion).__name__ == kind
+
+
+def test_augmentation_changes_training_images_alone(data):
+    trainer = build_trainer(Settings("mlp", cutout=4), data)
+    images, _ = next(trainer.training_batches())
+    plain, _ = next(build_trainer(Settings("mlp"), data).training_batches())
+    assert images.shape == plain.shape
+    assert (images != plain).any(axis=(1, 2, 3)).all()
+    assert (images == plain).any(axis=(1, 2, 3)).all()  # cut out, not flipped or shifted
+
+
+@pytest.fixture
+def finished(tmp_path, data):
+    """A run of two epochs, and its trainer."""
+    settings = Settings("fully-connected", {"hidden_dims": [16], "normalization": "batch"}, epochs=2)
+    run = Run.create(tmp_path, "fc", provenance(settings, data))
+    with run.lock():
+        trainer = build_trainer(settings, data, run=run)
+        trainer.fit(2)
+    return run, trainer
+
+
+def test_a_run_gives_back_its_network(finished, data):
+    run, trainer = finished
+    settings, loaded_data, loaded = load_run(run, checkpoint="last")
+    assert settings.model == "fully-connected"
+    assert loaded_data.checksum == data.checksum
+    assert isinstance(loaded.model, nn.Sequential)
+    np.testing.assert_array_equal(loaded.evaluate().scores, trainer.evaluate().scores)
+
+
+def test_the_best_checkpoint_is_the_one_of_the_best_epoch(finished):
+    run, trainer = finished
+    _, _, loaded = load_run(run)
+    assert loaded.evaluate().accuracy == trainer.history.best()["val_accuracy"]
+
+
+def test_other_data_are_refused_with_the_difference(finished):
+    run, _ = finished
+    with pytest.raises(ValueError, match=r"not the data that run 'fc' was trained on: images was .*1259.*, is .*500.*; checksum was"):
+        check_same_data(run, digits(limit=500))
+
+
+def test_a_run_that_names_no_data_is_refused(finished, data):
+    run, _ = finished
+    run.config["data"] = "digits"
+    with pytest.raises(ValueError, match="does not say on which data"):
+        check_same_data(run, data)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_with_the_difference(finished):
+    run, _ = finished
+    run.config["settings"]["model_arguments"]["hidden_dims"] = [17]
+    with pytest.raises(ValueError, match=r"1\.weight has shape \(16, 64\), this network has \(17, 64\)"):
+        load_run(run)
+
+
+def test_settings_that_are_none_are_refused(finished):
+    run, _ = finished
+    run.config["settings"] = [1]
+    with pytest.raises(ValueError, match=r"the settings are \[1\]; they must be names with values"):
+        load_run(run)
