@@ -1,12 +1,10 @@
 """The promise of the library: the same weights, batches and optimizer give the same training as PyTorch, to float64 rounding."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 from chainrule.models import mlp
-from chainrule.nn import BatchNorm1d, Linear
+from chainrule.verification.parity import biases_without_influence
 
 OPTIMIZERS = [
     ("SGD", {"lr": 0.1}),
@@ -41,16 +39,3 @@ def test_fifty_steps_give_the_same_losses_and_parameters(twin_engines, batches, 
         tolerance = 1e-5 if name in without_influence else 1e-10
         np.testing.assert_allclose(array, expected[name], rtol=tolerance, atol=tolerance * np.abs(expected[name]).max(), err_msg=name)
     assert losses[-10:].mean() < losses[:10].mean() or dropout, "the comparison is of a network that learns"
-
-
-def biases_without_influence(model):
-    """The biases that a batch norm takes off again, and the running means in which they stay.
-
-    Their gradient is 0 but for rounding, about 1e-17, which an adaptive rule divides by its own root plus eps: Adagrad, with eps = 1e-10,
-    moves them by lr * 1e-7 a step, in directions of chance.
-    """
-    names = set()
-    for index, (layer, following) in enumerate(itertools.pairwise(model)):
-        if isinstance(layer, Linear) and isinstance(following, BatchNorm1d):
-            names |= {f"{index}.bias", f"{index + 1}.running_mean"}
-    return names

@@ -84,12 +84,17 @@ def _parity(build, arguments, network, images, labels, seed):
     except ParityError as error:
         yield _row("parity with PyTorch", "one pass", fault=str(error))
         return
+    kinds = {f"output of {name}": f"{name} {type(module).__name__} output" for name, module in network.named_modules()}
+    together: dict[str, list[float]] = {}
     for name, error in report.errors.items():
-        yield _row("parity with PyTorch", name, error, report.tolerance)
+        whole = "the same in eval mode" if name.endswith("(eval)") else "state_dict after it" if name.startswith("state ") else None
+        together.setdefault(whole or kinds.get(name, name), []).append(error)
+    for name, errors in together.items():
+        yield _row("parity with PyTorch", name if len(errors) == 1 else f"{name}, {len(errors)} arrays", max(errors), report.tolerance)
     for name in ("SGD", "RMSprop", "Adam", "AdamW", "Adagrad"):
         ours, theirs = copy.deepcopy(network), copy.deepcopy(twin)
-        engine = HandEngine(ours, nn.CrossEntropyLoss(), getattr(optim, name)(ours.parameters()))
-        other = pytorch.TorchEngine(theirs, pytorch.nn.CrossEntropyLoss(), getattr(torch_optim, name)(theirs.parameters()))
+        engine = HandEngine(ours, nn.CrossEntropyLoss(), getattr(optim, name)(ours.parameters(), lr=1e-3))
+        other = pytorch.TorchEngine(theirs, pytorch.nn.CrossEntropyLoss(), getattr(torch_optim, name)(theirs.parameters(), lr=1e-3))
         try:
             report = check_training_parity(engine, other, [(images, labels)] * 50, seed=seed)
         except ParityError as error:
