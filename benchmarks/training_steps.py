@@ -3,10 +3,11 @@
     python benchmarks/training_steps.py                     # the three networks of the README's table, about three minutes
     python benchmarks/training_steps.py --networks b --rounds 4 --json
 
-Every contender is a process of its own, held to the same number of threads, and lives through the whole comparison. They take turns: in every round
-each in its turn makes some steps while the others sleep. What counts is the ratio within a round (whatever else the machine does at the time, it does
-to all of them), of which the median and the range over the rounds are shown. Float32; four batches of random images, used in rotation. All contenders
-start from the same weights, and the losses of their first steps must agree. Memory is the peak of the whole process, kernels loaded from the cache.
+Every contender is a process of its own, held to the same number of threads, and lives through the whole comparison. They take turns: in
+every round each in its turn makes some steps while the others sleep. What counts is the ratio within a round (whatever else the machine
+does at the time, it does to all of them), of which the median and the range over the rounds are shown. Float32; four batches of random
+images, used in rotation. All contenders start from the same weights, and the losses of their first steps must agree. Memory is the peak of
+the whole process, kernels loaded from the cache.
 """
 
 import argparse
@@ -29,9 +30,9 @@ INPUTS, CLASSES, LEARNING_RATE = 3072, 10, 1e-3
 
 
 def title(network):
-    hidden, norm, optimizer, batch = NETWORKS[network]
-    layers = f"{hidden[0]}" if len(hidden) == 1 else f"{len(hidden)} x {hidden[0]}"
-    return f"{INPUTS} - {layers}{' with batch norm' if norm else ''} - {CLASSES}, {optimizer.upper() if optimizer == 'sgd' else 'Adam'}, batch {batch}"
+    hidden, norm, optimizer, batch = NETWORKS[network] layers = f"{hidden[0]}" if len(hidden) == 1 else f"{len(hidden)} x {hidden[0]}"
+    return f"{INPUTS} - {layers}{' with batch norm' if norm else ''} - {CLASSES}, {optimizer.upper() if optimizer == 'sgd' else 'Adam'},
+    batch {batch}"
 
 
 def weights(network):
@@ -156,7 +157,10 @@ def compare(network, engines, threads, rounds, steps):
     workers = {engine: Worker(engine, network, threads) for engine in engines}
     for engine, worker in workers.items():
         if not np.allclose(worker.losses, workers["hand"].losses, rtol=1e-4):
-            sys.exit(f"error: network {network}: {ENGINES[engine]} computes other losses, {worker.losses}, than chainrule, {workers['hand'].losses}")
+            sys.exit(
+                f"error: network {network}: {ENGINES[engine]} computes other losses, {worker.losses}, than chainrule,
+                {workers['hand'].losses}"
+            )
     results = {engine: [] for engine in engines}
     for worker in workers.values():
         worker.run(steps)  # to warm up

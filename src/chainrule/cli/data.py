@@ -21,10 +21,10 @@ def get(
 ):
     """Download, check and unpack a dataset; or use the folder that is there already."""
     from chainrule.data import describe, get_cifar10
+    from chainrule.data.download import URL
 
-    mirror = {"url": url} if url else {}
     with _progress() as progress:
-        path = get_cifar10(folder, kind="binary" if binary else "python", progress=progress, **mirror)
+        path = get_cifar10(folder, kind="binary" if binary else "python", url=url or URL, progress=progress)
     description = describe(path)
     out.print(f"{name} is in {path}", markup=False)
     if description.official is False:

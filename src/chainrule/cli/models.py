@@ -25,7 +25,7 @@ def models(json: Annotated[bool, typer.Option("--json", help="One JSON document 
     rows = [
         {
             "name": name,
-            "description": inspect.getdoc(build).splitlines()[0],
+            "description": (inspect.getdoc(build) or "").partition("\n")[0],
             "parameters": sum(parameter.size for parameter in build(nn).parameters()),
             "arguments": {argument: entry.default for argument, entry in model_arguments(name).items()},
         }

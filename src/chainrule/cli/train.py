@@ -191,9 +191,9 @@ def _set_threads(threads, engine):
 
         kernels.set_threads(threads)
     else:
-        from chainrule.pytorch import set_threads
+        import torch
 
-        set_threads(threads)
+        torch.set_num_threads(threads)
 
 
 def _headline(settings, data, trainer):

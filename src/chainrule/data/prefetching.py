@@ -1,6 +1,6 @@
 """Prepares the next item of an iterable in a thread while the consumer works on this one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 _END = object()
 
 
-def prefetch(iterable: Iterable[T]) -> Iterator[T]:
+def prefetch(iterable: Iterable[T]) -> Generator[T]:
     """Yield the items of `iterable` in their order, each computed while the consumer still has the one before.
 
     At most one item is ready ahead, so two are in memory at a time. An exception of `iterable` reaches the consumer with its traceback, in

@@ -1,6 +1,7 @@
 """The exact GELU, compiled: the twin of `chainrule.functional.gelu_*`. For the other activations NumPy is fast enough.
 
-Results differ from the twin's by rounding only. Memory of any layout is right; dtypes other than float32 and float64, and empty arrays, go to the twin.
+Results differ from the twin's by rounding only. Memory of any layout is right; dtypes other than float32 and float64, and empty arrays, go
+to the twin.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Affine layers, compiled: the twins of `chainrule.functional.affine_*` and `affine_relu_*`.
 
-Results differ from the twins' by the rounding of sums taken in another order, and not at all from run to run or between numbers of threads. Memory of
-any layout is right; fast are C-contiguous x, dout and w (D, M), or w.T. Dtypes other than float32 and float64, mixed ones, and empty arrays go to
-the twin. Output buffers are keyword-only, of the exact shape and dtype, and must not overlap the inputs.
+Results differ from the twins' by the rounding of sums taken in another order, and not at all from run to run or between numbers of threads.
+Memory of any layout is right; fast are C-contiguous x, dout and w (D, M), or w.T. Dtypes other than float32 and float64, mixed ones, and
+empty arrays go to the twin. Output buffers are keyword-only, of the exact shape and dtype, and must not overlap the inputs.
 """
 
 import numpy as np

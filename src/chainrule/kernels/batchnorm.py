@@ -1,7 +1,7 @@
 """Batch normalization, compiled, alone and with the ReLU behind it: the twins of `chainrule.functional.batchnorm_*`.
 
-Results differ from the twins' by rounding only. Memory of any layout is right; fast is C-contiguous. Dtypes other than float32 and float64, and empty
-arrays, go to the twin. Output buffers are keyword-only and must not overlap the inputs.
+Results differ from the twins' by rounding only. Memory of any layout is right; fast is C-contiguous. Dtypes other than float32 and float64,
+and empty arrays, go to the twin. Output buffers are keyword-only and must not overlap the inputs.
 """
 
 import numpy as np

@@ -32,8 +32,9 @@ def threads():
 def set_threads(number):
     """Let the kernels run on `number` threads, from 1 to what NUMBA_NUM_THREADS or the processors allow. It changes no result.
 
-    Without OpenMP (GNU/Linux has it; on macOS `pip install intel-openmp` brings it) the kernels start on one thread: Numba's own thread pool takes
-    50 times longer to wake, and ends the process when two Python threads use it at once. More threads asked for here are used all the same.
+    Without OpenMP (GNU/Linux has it; on macOS `pip install intel-openmp` brings it) the kernels start on one thread: Numba's own thread
+    pool takes 50 times longer to wake, and ends the process when two Python threads use it at once. More threads asked for here are used
+    all the same.
     """
     global _threads
     if not 1 <= number <= _available():
@@ -118,9 +119,9 @@ def describe():
 class _SharedCache:
     """Numba's cache of one function, for several processes at a time, and for any state of the disk.
 
-    Numba replaces its files whole, but between reading the index and writing it two processes that store different variants of a function can
-    give both the same file name, and one of them later runs the other's code. So the two steps happen under a lock. And nothing that is wrong
-    with the files is an error for the caller: the function is compiled again.
+    Numba replaces its files whole, but between reading the index and writing it two processes that store different variants of a function
+    can give both the same file name, and one of them later runs the other's code. So the two steps happen under a lock. And nothing that is
+    wrong with the files is an error for the caller: the function is compiled again.
     """
 
     def __init__(self, cache):
@@ -165,8 +166,9 @@ def _numba():
     if "NUMBA_THREADING_LAYER" not in os.environ and "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
         numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
     if "OMP_WAIT_POLICY" not in os.environ:
-        # How long a thread spins for the next parallel region before it sleeps. OpenMP's 300,000 turns leave no processor to the thread that
-        # prepares the next batch, or to another process: a step of 1 ms took 11 to 57 ms beside one. It costs nothing that can be measured.
+        # How long a thread spins for the next parallel region before it sleeps. OpenMP's 300,000 turns leave no processor to the thread
+        # that prepares the next batch, or to another process: a step of 1 ms took 11 to 57 ms beside one. It costs nothing that can be
+        # measured.
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     _leave_scipy_out()
     event.register("numba:compile", _listener(event))

@@ -1,7 +1,7 @@
 """Layer normalization, compiled: the twin of `chainrule.functional.layernorm_*`.
 
-Results differ from the twin's by rounding only. Memory of any layout is right; fast is C-contiguous. Dtypes other than float32 and float64, and empty
-arrays, go to the twin. Output buffers are keyword-only and must not overlap the inputs.
+Results differ from the twin's by rounding only. Memory of any layout is right; fast is C-contiguous. Dtypes other than float32 and float64,
+and empty arrays, go to the twin. Output buffers are keyword-only and must not overlap the inputs.
 """
 
 import numpy as np

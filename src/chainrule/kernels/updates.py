@@ -1,7 +1,8 @@
 """Update rules of the optimizers, compiled: one pass over the flat arrays of a parameter group, in place.
 
 The arithmetic is that of torch.optim's plain implementation, operation for operation, in the dtype of the parameters. All arrays are flat,
-C-contiguous, and of one dtype, float32 or float64; they must not overlap. The gradient is read only. With `maximize` it counts as its negative.
+C-contiguous, and of one dtype, float32 or float64; they must not overlap. The gradient is read only. With `maximize` it counts as its
+negative.
 """
 
 import math

@@ -6,7 +6,7 @@ from chainrule import data as datasets
 from chainrule import nn, optim
 from chainrule.models import MODELS
 from chainrule.settings import Settings
-from chainrule.training.callbacks import EarlyStopping, LayerStatistics
+from chainrule.training.callbacks import Callback, EarlyStopping, LayerStatistics
 from chainrule.training.provenance import describe_data
 from chainrule.training.trainer import Trainer
 
@@ -40,7 +40,7 @@ def build_trainer(settings: Settings, data, *, run=None, callbacks=()) -> Traine
     model = build_model(settings, data)
     steps_per_epoch = -(-len(data.train) // settings.batch_size)
     optimizer = _optimizer(settings, model)
-    own = [EarlyStopping(settings.patience)] if settings.patience else []
+    own: list[Callback] = [EarlyStopping(settings.patience)] if settings.patience else []
     if settings.statistics:
         own.append(LayerStatistics())
     return Trainer(

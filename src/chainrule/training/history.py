@@ -32,8 +32,9 @@ class History:
         return iter(self.records)
 
     def __repr__(self):
-        if not self.records:
+        best = self.best()
+        if best is None:
             return "History(no epochs yet)"
-        last, best = self.records[-1], self.best()
+        last = self.records[-1]
         accuracies = f"last val {last['val_accuracy']:.1%}, best val {best['val_accuracy']:.1%}"
         return f"History({len(self)} epochs, {accuracies} in epoch {best['epoch']})"

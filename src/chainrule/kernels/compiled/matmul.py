@@ -1,7 +1,7 @@
 """Products of matrices on the register tile, and an affine layer made of three of them.
 
-Blocks of an output are shared among the threads and never summed across them, and the order of the additions within an element depends on the sizes
-alone: results are identical from run to run and for every number of threads.
+Blocks of an output are shared among the threads and never summed across them, and the order of the additions within an element depends on
+the sizes alone: results are identical from run to run and for every number of threads.
 """
 
 import numpy as np
@@ -13,7 +13,9 @@ __all__ = ["affine_backward", "affine_backward_part", "affine_forward", "keep_po
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
 INNER = {"error_model": "numpy", "boundscheck": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-DEPTH = 512  # length of the sums done in one go, between loading a tile of the output and storing it: shorter ones cost 5 % (256), 12 % (128)
+DEPTH = (
+    512  # length of the sums done in one go, between loading a tile of the output and storing it: shorter ones cost 5 % (256), 12 % (128)
+)
 WIDTH = 256  # columns of the output done in one go: a block of b, DEPTH x WIDTH float32, takes half of an L2 cache of 1 MB
 LINE = 64  # rows of the output done in one go where a is transposed: 64 numbers lie side by side, then comes the next row
 STRIDE = WIDTH + 16  # of packed rows; a multiple of 4 KB would put every row into the same few places of the L1 cache
@@ -44,11 +46,13 @@ sweep_two, sweep_one = sweep_of(2), sweep_of(1)
 
 
 @njit(**INNER)
-def block_product(a, i, row_stride, depth_stride, b, j, b_stride, tail, tail_stride, depth, start, first, rectify, out, o, out_stride, rows, columns):
+def block_product(
+    a, i, row_stride, depth_stride, b, j, b_stride, tail, tail_stride, depth, start, first, rectify, out, o, out_stride, rows, columns
+):
     """Add (or, `first`, start with) the product of a block (rows, depth) of a and a block (depth, columns) of b to a block of out.
 
-    The columns of b that do not fill a tile of two vectors are in `tail`. The parts of a go through a small scratch, in which they lie as the tile
-    wants them; the parts of out that do not fill a tile through another.
+    The columns of b that do not fill a tile of two vectors are in `tail`. The parts of a go through a small scratch, in which they lie as
+    the tile wants them; the parts of out that do not fill a tile through another.
     """
     lanes = VECTOR_BYTES // out.itemsize
     full, zero, edge_stride = columns // (2 * lanes) * (2 * lanes), np.int64(0), np.int64(STRIDE)
@@ -72,14 +76,46 @@ def block_product(a, i, row_stride, depth_stride, b, j, b_stride, tail, tail_str
             if here == ROWS:
                 sweep_two(block, m, block_row, block_depth, b, j, b_stride, depth, start, zero, first, rectify, out, to, out_stride, full)
             else:
-                sweep_two(block, m, block_row, block_depth, b, j, b_stride, depth, start, zero, first, rectify, edge, zero, edge_stride, full)
+                sweep_two(
+                    block, m, block_row, block_depth, b, j, b_stride, depth, start, zero, first, rectify, edge, zero, edge_stride, full
+                )
             if columns > full + lanes:
                 sweep_two(
-                    block, m, block_row, block_depth, tail, zero, tail_stride, depth, start, full, first, rectify, edge, full, edge_stride, 2 * lanes
+                    block,
+                    m,
+                    block_row,
+                    block_depth,
+                    tail,
+                    zero,
+                    tail_stride,
+                    depth,
+                    start,
+                    full,
+                    first,
+                    rectify,
+                    edge,
+                    full,
+                    edge_stride,
+                    2 * lanes,
                 )
             elif columns > full:
                 sweep_one(
-                    block, m, block_row, block_depth, tail, zero, tail_stride, depth, start, full, first, rectify, edge, full, edge_stride, lanes
+                    block,
+                    m,
+                    block_row,
+                    block_depth,
+                    tail,
+                    zero,
+                    tail_stride,
+                    depth,
+                    start,
+                    full,
+                    first,
+                    rectify,
+                    edge,
+                    full,
+                    edge_stride,
+                    lanes,
                 )
             if columns > edge_start:
                 for e in range(here):
@@ -155,12 +191,46 @@ def product(a, row_stride, depth_stride, b, b_row_stride, b_column_stride, bias,
                 pack(b, j + full * b_column_stride, b_row_stride, b_column_stride, here, width - full, tail, tail_stride)
             if direct:
                 block_product(
-                    a, i, row_stride, depth_stride, b, j, b_row_stride, tail, tail_stride, here, start, first, last, out, o, columns, r1 - r0, width
+                    a,
+                    i,
+                    row_stride,
+                    depth_stride,
+                    b,
+                    j,
+                    b_row_stride,
+                    tail,
+                    tail_stride,
+                    here,
+                    start,
+                    first,
+                    last,
+                    out,
+                    o,
+                    columns,
+                    r1 - r0,
+                    width,
                 )
             else:
                 pack(b, j, b_row_stride, b_column_stride, here, full, packed, stride)
                 block_product(
-                    a, i, row_stride, depth_stride, packed, zero, stride, tail, tail_stride, here, start, first, last, out, o, columns, r1 - r0, width
+                    a,
+                    i,
+                    row_stride,
+                    depth_stride,
+                    packed,
+                    zero,
+                    stride,
+                    tail,
+                    tail_stride,
+                    here,
+                    start,
+                    first,
+                    last,
+                    out,
+                    o,
+                    columns,
+                    r1 - r0,
+                    width,
                 )
 
 

@@ -1,15 +1,16 @@
 """The register tile: ROWS rows of V vectors of accumulators that LLVM keeps in registers, as Numba intrinsics.
 
-A plain Numba loop loads and stores its accumulators at every step and reaches a quarter of a core's speed. A tile is a value, not memory: it stays in
-registers through a whole inner loop (the "micro-kernel" of Goto & van de Geijn, Anatomy of high-performance matrix multiplication, 2008):
+A plain Numba loop loads and stores its accumulators at every step and reaches a quarter of a core's speed. A tile is a value, not memory:
+it stays in registers through a whole inner loop (the "micro-kernel" of Goto & van de Geijn, Anatomy of high-performance matrix
+multiplication, 2008):
 
     tile = zeros(x, ROWS, 2)
     for k in range(K):
         tile = multiply_add(tile, x, i + k * step, stride, w, j + k * width)
     store(tile, out, o, M)
 
-Every array is taken as flat, C-contiguous memory, whatever its number of dimensions; offsets and strides count elements. Nothing is checked: the
-caller makes sure that ROWS rows of V whole vectors are there, and packs what is narrower into padded scratch.
+Every array is taken as flat, C-contiguous memory, whatever its number of dimensions; offsets and strides count elements. Nothing is
+checked: the caller makes sure that ROWS rows of V whole vectors are there, and packs what is narrower into padded scratch.
 """
 
 from llvmlite import binding, ir
@@ -42,7 +43,8 @@ def widest_vector():
 
 
 VECTOR_BYTES = widest_vector()
-# AVX-512 and ARM have 32 registers: 8 x 2 accumulators. With 16 (AVX, SSE2) the limit is 6 x 2; 8 x 2 would spill there: 0.57 times the speed.
+# AVX-512 and ARM have 32 registers: 8 x 2 accumulators. With 16 (AVX, SSE2) the limit is 6 x 2; 8 x 2 would spill there: 0.57 times the
+# speed.
 ROWS = 8 if VECTOR_BYTES == 64 or TRIPLE.startswith(("aarch64", "arm64")) else 6
 
 
@@ -182,8 +184,8 @@ def copy(typing, x, i, y, j, count):
 def transpose(typing, x, i, x_stride, y, j, y_stride):
     """y[j + c * y_stride + r] = x[i + r * x_stride + c] for as many rows and columns as a vector has lanes.
 
-    To interleave the first half of the rows with the second turns the index (r, c), written in bits, by one bit: done once for every bit of r, rows
-    and columns have changed places.
+    To interleave the first half of the rows with the second turns the index (r, c), written in bits, by one bit: done once for every bit of
+    r, rows and columns have changed places.
     """
 
     def generate(context, builder, signature, args):

@@ -1,7 +1,7 @@
 """Update rules over flat arrays, in place: each number is read and written once. The arithmetic is that of torch.optim, in its order.
 
-Settings arrive as Python floats and are rounded to the dtype of the parameters where torch rounds them. `sign` is -1 for an optimizer that goes up;
-a decay that is not wanted arrives as 0, or as the factor 1.
+Settings arrive as Python floats and are rounded to the dtype of the parameters where torch rounds them. `sign` is -1 for an optimizer that
+goes up; a decay that is not wanted arrives as 0, or as the factor 1.
 """
 
 import numpy as np
