@@ -1,6 +1,6 @@
-"""Times whole training steps (forward, loss, backward, update) of small networks: chainrule, its PyTorch twin in eager mode, and course-style NumPy.
+"""Times whole training steps of small networks: chainrule, its PyTorch twin in eager mode, and course-style NumPy.
 
-    python benchmarks/training_steps.py                     # the three networks of the README's table, about three minutes
+    python benchmarks/training_steps.py                     # the three networks of the README's table, about two minutes
     python benchmarks/training_steps.py --networks b --rounds 4 --json
 
 Every contender is a process of its own, held to the same number of threads, and lives through the whole comparison. They take turns: in
@@ -11,6 +11,7 @@ the whole process, kernels loaded from the cache.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -30,16 +31,17 @@ INPUTS, CLASSES, LEARNING_RATE = 3072, 10, 1e-3
 
 
 def title(network):
-    hidden, norm, optimizer, batch = NETWORKS[network] layers = f"{hidden[0]}" if len(hidden) == 1 else f"{len(hidden)} x {hidden[0]}"
-    return f"{INPUTS} - {layers}{' with batch norm' if norm else ''} - {CLASSES}, {optimizer.upper() if optimizer == 'sgd' else 'Adam'},
-    batch {batch}"
+    hidden, norm, optimizer, batch = NETWORKS[network]
+    layers = f"{hidden[0]}" if len(hidden) == 1 else f"{len(hidden)} x {hidden[0]}"
+    rule = {"sgd": "SGD", "adam": "Adam"}[optimizer]
+    return f"{INPUTS} - {layers}{' with batch norm' if norm else ''} - {CLASSES}, {rule}, batch {batch}"
 
 
 def weights(network):
     """The first values of all parameters, by the names of CS231n: W1 (D, H), b1, gamma1, beta1, ..."""
     hidden, norm, _, _ = NETWORKS[network]
     rng, params, sizes = np.random.default_rng(0), {}, (INPUTS, *hidden, CLASSES)
-    for i, (before, after) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), start=1):
+    for i, (before, after) in enumerate(itertools.pairwise(sizes), start=1):
         params[f"W{i}"] = (rng.standard_normal((before, after)) / before**0.5).astype(np.float32)
         params[f"b{i}"] = np.zeros(after, np.float32)
         if norm and i < len(sizes) - 1:
@@ -157,10 +159,8 @@ def compare(network, engines, threads, rounds, steps):
     workers = {engine: Worker(engine, network, threads) for engine in engines}
     for engine, worker in workers.items():
         if not np.allclose(worker.losses, workers["hand"].losses, rtol=1e-4):
-            sys.exit(
-                f"error: network {network}: {ENGINES[engine]} computes other losses, {worker.losses}, than chainrule,
-                {workers['hand'].losses}"
-            )
+            losses = f"{worker.losses}, than chainrule, {workers['hand'].losses}"
+            sys.exit(f"error: network {network}: {ENGINES[engine]} computes other losses, {losses}")
     results = {engine: [] for engine in engines}
     for worker in workers.values():
         worker.run(steps)  # to warm up

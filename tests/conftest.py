@@ -1,7 +1,9 @@
 """Settings of hypothesis for all tests, and the real data that some need.
 
-No example has a deadline (the first call of a kernel compiles it), and CI sees the same examples every time. With CHAINRULE_REQUIRE_REAL_DATA=1,
-which `.ci/run` sets where the data are there, a test of real data that is skipped fails the session; so does a session without any.
+No example has a deadline (the first call of a kernel compiles it), and CI sees the same examples every time.
+
+With CHAINRULE_REQUIRE_REAL_DATA=1, which `.ci/run` sets where the data are there, a test of real data that is skipped fails the session; so
+does a session without any.
 """
 
 import os

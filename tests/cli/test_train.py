@@ -355,7 +355,7 @@ def _read(descriptor, until=None):
 
 def make_train_arguments():
     """The arguments of `chainrule train` in the Makefile."""
-    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text().replace("\\\n", "")
     line = next(line for line in makefile.splitlines() if "chainrule train" in line)
     return shlex.split(line.split("chainrule train", 1)[1].replace("$(ARGS)", ""))
 

@@ -49,18 +49,9 @@ def main():
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `chainrule runs | head` is no error
         sys.exit(1)
-    except (ArithmeticError, ImportError, MemoryError, OSError, TypeError, ValueError) as error:
-        if os.environ.get("CHAINRULE_TRACEBACK") or _is_bug(error):
+    except (ImportError, MemoryError, OSError, ValueError) as error:
+        missing_module = isinstance(error, ImportError) and error.name is not None  # ours name what to install, and no module
+        if missing_module or os.environ.get("CHAINRULE_TRACEBACK"):
             raise
         print("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
         sys.exit(1)
-
-
-def _is_bug(error):
-    """A TypeError, ImportError or ArithmeticError that chainrule did not raise itself is a mistake in the code, not of its user."""
-    if isinstance(error, MemoryError | OSError | ValueError):
-        return False
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    return frame is None or not frame.tb_frame.f_globals.get("__name__", "").startswith("chainrule.")

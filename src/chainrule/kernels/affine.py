@@ -84,10 +84,11 @@ def _forward(x, w, b, out, rectify):
     target = room(out, "out", (N, M), x.dtype)
     w_flat, row_stride, column_stride = _matrix(w)
     matmul, parts = load("matmul"), threads()
+    arguments = (flat(x), w_flat, row_stride, column_stride, flat(b), rectify, target.reshape(-1), N, D, M)
     if parts == 1 or N * D * M < SERIAL:
-        matmul.product(flat(x), D, 1, w_flat, row_stride, column_stride, flat(b), rectify, target.reshape(-1), N, D, M, 1, 0)
+        matmul.affine_forward_part(*arguments, 1, 0)
     else:
-        matmul.affine_forward(flat(x), w_flat, row_stride, column_stride, flat(b), rectify, target.reshape(-1), N, D, M, parts)
+        matmul.affine_forward(*arguments, parts)
     return deliver(target, out)
 
 

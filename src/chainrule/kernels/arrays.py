@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["deliver", "flat", "fits", "room"]
+__all__ = ["deliver", "fits", "flat", "room"]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -10,12 +10,7 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 def fits(*arrays):
     """Whether the kernels can take these arrays: all float32 or all float64, none empty. `chainrule.functional` takes the others."""
     dtype = arrays[0].dtype
-    if dtype not in _DTYPES:
-        return False
-    for array in arrays:
-        if array.dtype != dtype or not array.size:
-            return False
-    return True
+    return dtype in _DTYPES and all(array.dtype == dtype and array.size for array in arrays)
 
 
 def flat(array):

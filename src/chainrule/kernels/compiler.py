@@ -1,6 +1,9 @@
+# pyright: reportAttributeAccessIssue=false, reportPrivateImportUsage=false
+# (Numba makes its settings and some of its functions when it is imported)
 """When and how the kernels are compiled: on first use, by Numba, kept on disk; on how many threads they run, and who hears of it."""
 
 import atexit
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -65,15 +68,16 @@ def on_compile(callback):
 @functools.cache
 def load(name):
     """The module `chainrule.kernels.compiled.<name>`. The first call imports Numba; a function is compiled when it is first called."""
-    numba = _numba()
+    _numba()
+    from numba.core import config
     from numba.core.caching import FunctionCache
 
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder())  # read where a function is decorated: other people's functions keep their own folder
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(cache_folder())  # read where a function is decorated: other people's functions keep their own folder
     try:
         module = importlib.import_module(f"chainrule.kernels.compiled.{name}")
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
     for function in vars(module).values():
         if isinstance(getattr(function, "_cache", None), FunctionCache):
             function._cache = _SharedCache(function._cache)
@@ -82,7 +86,7 @@ def load(name):
 
 @functools.cache
 def cache_folder():
-    """Where compiled kernels are kept: NUMBA_CACHE_DIR, else the user's cache folder, else (if neither can be written to) a temporary one."""
+    """Where compiled kernels are kept: NUMBA_CACHE_DIR, else the user's cache folder; a temporary folder if that cannot be written to."""
     import platformdirs
 
     # Numba compiles anew when the file of a function changes; all of ours are built from tile.py, which it does not look at
@@ -143,10 +147,8 @@ class _SharedCache:
             self._forget()
 
     def _forget(self):
-        try:
+        with contextlib.suppress(OSError):
             self._cache.flush()
-        except OSError:
-            pass
 
     def _lock(self):
         from filelock import FileLock
@@ -161,22 +163,39 @@ class _SharedCache:
 def _numba():
     """Numba, with OpenMP as its threading layer where there is one, and with our ear on its compilations."""
     import numba
-    from numba.core import event
+    from numba.core import config, event
 
-    if "NUMBA_THREADING_LAYER" not in os.environ and "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
-        numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
-    if "OMP_WAIT_POLICY" not in os.environ:
-        # How long a thread spins for the next parallel region before it sleeps. OpenMP's 300,000 turns leave no processor to the thread
-        # that prepares the next batch, or to another process: a step of 1 ms took 11 to 57 ms beside one. It costs nothing that can be
-        # measured.
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    if not {"NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY"} & os.environ.keys():
+        config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+        if not _start_openmp():
+            global _threads
+            _threads = 1
     _leave_scipy_out()
     event.register("numba:compile", _listener(event))
     return numba
 
 
+def _start_openmp():
+    """Load OpenMP, with threads that soon go to sleep when there is nothing to do; False if there is none.
+
+    By default they spin 300,000 times, which leaves no processor to the thread that prepares the next batch, or to another process: a step
+    of 1 ms took 11 to 57 ms beside one. 10,000 cost nothing that can be measured.
+    """
+    ours = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}.isdisjoint(os.environ)
+    if ours:
+        os.environ["GOMP_SPINCOUNT"] = "10000"  # read once, by the library as it is loaded
+    try:
+        importlib.import_module("numba.np.ufunc.omppool")
+    except ImportError:
+        return False
+    finally:
+        if ours:
+            del os.environ["GOMP_SPINCOUNT"]
+    return True
+
+
 def _leave_scipy_out():
-    """Keep Numba from importing scipy.linalg before the first kernel, only to see that it is there: 16 MB, 0.2 s, and another pool of threads.
+    """Keep Numba from importing scipy.linalg only to see that it is there, which costs 16 MB, 0.2 s, and another pool of threads.
 
     Numba looks for it again where a function does call np.dot or the like.
     """

@@ -22,8 +22,8 @@ class History:
         return [record[name] for record in self.records]
 
     def best(self) -> dict | None:
-        """The first epoch with the highest validation accuracy; None before the first."""
-        return max(self.records, key=lambda record: record["val_accuracy"], default=None)
+        """The epoch with the highest validation accuracy, among equals the one with the least validation loss; None before the first."""
+        return max(self.records, key=lambda record: (record["val_accuracy"], -record["val_loss"]), default=None)
 
     def __len__(self):
         return len(self.records)

@@ -23,7 +23,7 @@ __all__ = ["Trainer", "TrainingDiverged"]
 DROPOUT = 0xD20  # tells the generator of dropout masks from the others that come from the same seed
 
 
-class TrainingDiverged(ArithmeticError):
+class TrainingDiverged(ValueError):
     """The loss, or a parameter, is NaN or infinite."""
 
 
@@ -195,12 +195,11 @@ class Trainer:
         }
         for callback in self.callbacks:
             callback.on_epoch(self, record)
-        earlier = self.history.best()
         self.history.append(record)
         self.epoch, self.batch, self._sums = self.epoch + 1, 0, _EpochSums()
         if self.run is not None:
             self.run.log(record)
-            if earlier is None or record["val_accuracy"] > earlier["val_accuracy"]:
+            if self.history.best() is record:
                 self.save("best")
 
     # --- checkpoints --------------------------------------------------------------------------------------------------------------

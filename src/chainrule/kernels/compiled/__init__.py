@@ -1,1 +1,1 @@
-"""The code that Numba compiles. Only `chainrule.kernels.compiler.load` imports from here: to import any of these modules is to import Numba."""
+"""The code that Numba compiles. Only `chainrule.kernels.compiler.load` imports from here: it is what imports Numba."""

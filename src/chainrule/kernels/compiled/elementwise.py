@@ -41,7 +41,7 @@ def gelu_backward(dout, x, cdf, dx, threads):
 
 @njit(**OPTIONS)
 def softmax_loss(x, y, smoothing, dx):
-    """The mean loss of scores x (N, C) and labels y (N,), its gradient in dx; -1 as the second result, or the place of a label out of range."""
+    """The mean loss of scores x (N, C) and labels y (N,), its gradient in dx; and the place of a label out of range, or -1."""
     N, C = x.shape
     one, count = x.dtype.type(1), x.dtype.type(N)
     spread = x.dtype.type(smoothing / C)

@@ -1,3 +1,5 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# (Numba and llvmlite make these attributes at run time)
 """The register tile: ROWS rows of V vectors of accumulators that LLVM keeps in registers, as Numba intrinsics.
 
 A plain Numba loop loads and stores its accumulators at every step and reaches a quarter of a core's speed. A tile is a value, not memory:

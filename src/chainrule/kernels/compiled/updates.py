@@ -19,9 +19,10 @@ __all__ = [
 ]
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
+INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
-@njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@njit(**INNER)
 def share(array, parts, part):
     """One part of an array, as an array that begins at 0: only then does Numba know that no index is negative, and use vectors."""
     return array[array.size * part // parts : array.size * (part + 1) // parts]

@@ -1,0 +1,24 @@
+import json
+
+import pytest
+
+from chainrule import nn
+from chainrule.models import MODELS
+
+
+def test_every_model_is_listed_with_its_parameters(chainrule):
+    out = chainrule("models").out
+    for name, build in MODELS.items():
+        assert name in out
+        assert f"{sum(parameter.size for parameter in build(nn).parameters()):,}" in out
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_its_json_has_arguments_with_defaults(chainrule, name):
+    rows = {row["name"]: row for row in json.loads(chainrule("models", "--json").out)}
+    assert rows["fully-connected"]["arguments"] == {"hidden_dims": [100], "normalization": None, "dropout": 0.0}
+    assert "\n" not in rows[name]["description"]
+
+
+def test_brackets_in_a_description_are_shown(chainrule):
+    assert "[affine - norm - relu - dropout] x L - affine" in chainrule("models").out
