@@ -4,6 +4,7 @@ Modules know nothing of it: without a plan they compute the same numbers, one la
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
@@ -86,6 +87,10 @@ class _Step:
 
 class _Fused(_Step):
     """A subclass defines fused_forward(x), fused_backward(dout) -> dx, and fused_backward_parameters(dout)."""
+
+    fused_forward: Callable
+    fused_backward: Callable
+    fused_backward_parameters: Callable
 
     def __init__(self, modules, where):
         super().__init__(modules, where)

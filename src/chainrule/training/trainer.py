@@ -253,7 +253,7 @@ class Trainer:
             self.run.truncate_metrics(0)
             return
         model, arrays, state = self.run.load_checkpoint("last")
-        self._check_state(state)
+        self._check_state(state, self.run.name)
         self.engine.load_model_state(model)
         try:
             self.engine.load_optimizer_state(join_optimizer_state(arrays, state["param_groups"]))
@@ -266,8 +266,8 @@ class Trainer:
         if self.schedule is not None:
             self.schedule.seek(self.step)
 
-    def _check_state(self, state):
-        of = f"the last checkpoint of run {self.run.name!r}"
+    def _check_state(self, state, run_name):
+        of = f"the last checkpoint of run {run_name!r}"
         match state:
             case {
                 "epoch": int(epoch), "batch": int(batch), "step": int(step), "metrics_offset": int(), "param_groups": list(),
