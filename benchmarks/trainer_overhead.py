@@ -1,9 +1,9 @@
-"""What the Trainer adds to a training step: order, prefetch, sums, log, checkpoints and progress bar, against a bare loop over the same batches.
+"""What the Trainer adds to a training step: log, sums, progress bar, preparing batches; against a bare loop over the same batches.
 
-Three networks with the same weights take turns, an epoch each: one trained by `engine.step` in a loop over batches that were prepared before, one
-by `Trainer.fit` with a run on disk and a live progress bar, over such batches too, one by `Trainer.fit` that prepares its batches, in a thread that
-competes with the step for the cores. Ratios of two epochs are as unsteady as the machine; so the bookkeeping (sums, log, progress) is measured by
-itself as well: a Trainer whose engine does nothing.
+Three networks with the same weights take turns, an epoch each: one trained by `engine.step` in a loop over batches that were prepared
+before, one by `Trainer.fit` with a run on disk and a live progress bar, over such batches too, one by `Trainer.fit` that prepares its
+batches, in a thread that competes with the step for the cores. Ratios of two epochs are as unsteady as the machine; so the bookkeeping
+(sums, log, progress) is measured by itself as well: a Trainer whose engine does nothing.
 
     python benchmarks/trainer_overhead.py [--rounds 15]
 """
@@ -71,7 +71,8 @@ class Idle:
 
     def __init__(self, engine, images, labels):
         self.result = engine.step(images, labels, None)
-        self.evaluate, self.model_state, self.optimizer_state = engine.evaluate, engine.model_state, engine.optimizer_state
+        self.criterion, self.evaluate, self.dtype = engine.criterion, engine.evaluate, engine.dtype
+        self.model_state, self.optimizer_state = engine.model_state, engine.optimizer_state
 
     def step(self, images, labels, rng):
         return self.result

@@ -9,8 +9,8 @@ import pytest
 from chainrule import nn, optim
 from chainrule.nn.plan import Plan
 
-# float32: unit roundoff 6e-8 times the root of the longest sum (33 samples or features, times ten), through 3 layers and 6 updates whose differences
-# add up; float64 likewise from 1.1e-16. Relative to the greatest value of each array.
+# float32: unit roundoff 6e-8 times the root of the longest sum (33 samples or features), times ten, through 3 layers and 6 updates whose
+# differences add up; float64 likewise from 1.1e-16. Relative to the greatest value of each array.
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-12}
 
 

@@ -109,7 +109,8 @@ def test_both_engines_have_the_same_learning_curve():
 
 
 def linear(out, in_features=6):
-    return nn.Sequential(nn.Flatten(), nn.Linear(in_features, 8), nn.ReLU(), nn.Linear(8, out))
+    layers = nn.Flatten(), nn.Linear(in_features, 8), nn.ReLU(), nn.Linear(8, out)
+    return nn.Sequential(*layers).reset_parameters(np.random.default_rng(0))
 
 
 def test_a_network_for_other_images_is_refused_with_the_layer(make_trainer):
@@ -364,7 +365,7 @@ def test_datasets_of_ones_own_arrays_train():
     rng = np.random.default_rng(0)
     parts = {part: (rng.standard_normal((20, 5)), rng.integers(2, size=20)) for part in ("train", "val", "test")}
     data = Dataset.from_arrays("mine", **parts)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(5, 2)).double()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(5, 2)).reset_parameters(rng).double()
     trainer = Trainer(model, data, optimizer=optim.SGD(model.parameters(), lr=0.1), batch_size=4)
     losses = trainer.fit(20).column("train_loss")
     assert all(later < earlier for earlier, later in itertools.pairwise(losses[:3]))

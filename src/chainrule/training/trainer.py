@@ -258,7 +258,7 @@ class Trainer:
         try:
             self.engine.load_optimizer_state(join_optimizer_state(arrays, state["param_groups"]))
         except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"the optimizer's state in run {self.run.name!r} is not one: {error!r}") from error
+            raise ValueError(f"the optimizer's state in the last checkpoint is not one: {error!r}") from error
         self.run.truncate_metrics(state["metrics_offset"])
         self.history = History(record for record in self.run.metrics() if "epoch" in record)
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
@@ -347,10 +347,11 @@ class Trainer:
     # --- what is said -------------------------------------------------------------------------------------------------------------
 
     def _warn_of_first_loss(self, loss):
-        classes = len(self.data.classes)
-        if "CrossEntropy" in type(self.engine.criterion).__name__ and abs(loss - math.log(classes)) > 0.5 * math.log(classes):
+        classes, expected = len(self.data.classes), math.log(len(self.data.classes))
+        # with few classes, or in a small batch, chance alone makes a difference of half of that
+        if "CrossEntropy" in type(self.engine.criterion).__name__ and abs(loss - expected) > max(1.0, 0.5 * expected):
             warnings.warn(
-                f"the first loss is {loss:.2f}; a network that knows nothing yet has about ln({classes}) = {math.log(classes):.2f}: "
+                f"the first loss is {loss:.2f}; a network that knows nothing yet has about ln({classes}) = {expected:.2f}: "
                 "look at the initialisation and at the scale of the images",
                 stacklevel=4,
             )
