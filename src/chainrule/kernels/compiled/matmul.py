@@ -112,10 +112,8 @@ def block_product(a, b, tail, start, out, rows, depth, columns, first, rectify):
 
 @njit(**INNER)
 def pack(packed, b, depth, columns):
-    """Copy a block (depth, columns) of b row after row, filled up with zeros to whole rows of `packed`."""
+    """Copy a block (depth, columns) of b row after row."""
     stride = packed.row_stride
-    if columns < stride:
-        packed.memory[: depth * stride] = 0
     if b.column_stride == 1:
         move(packed, b, depth, columns)
         return
@@ -175,6 +173,7 @@ def product(a, b, bias, out, rows, depth, columns, rectify, parts, part):
             here, a_block, b_block, out_block = min(DEPTH, depth - k), at(a, r0, k), at(b, k, c), at(out, r0, c)
             first, last = k == 0, rectify and k + here == depth
             if full < width:
+                tail_memory[:] = 0  # what of its vectors no column of b fills
                 pack(tail, at(b_block, zero, full), here, width - full)
             if not direct:
                 pack(packed, b_block, here, full)
