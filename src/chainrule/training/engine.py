@@ -60,7 +60,8 @@ class HandEngine:
             generator = rng()
             for dropout in self._dropouts:
                 dropout.rng = generator
-        self.model.train()
+        if not self.model.training:  # walking through the modules takes longer than a small layer
+            self.model.train()
         self.optimizer.zero_grad()
         scores = self._plan.forward(images)
         loss = self.criterion(scores, labels)
