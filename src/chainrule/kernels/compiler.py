@@ -12,6 +12,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from filelock import FileLock
+
 __all__ = ["cache_folder", "describe", "load", "on_compile", "set_threads", "threads"]
 
 
@@ -151,8 +153,6 @@ class _SharedCache:
             self._cache.flush()
 
     def _lock(self):
-        from filelock import FileLock
-
         return FileLock(Path(self._cache.cache_path) / ".lock", timeout=60)
 
     def __getattr__(self, name):

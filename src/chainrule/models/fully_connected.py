@@ -11,7 +11,7 @@ Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "gelu"]
 
 
 def two_layer(nn, image: Image = (3, 32, 32), classes: int = 10, *, hidden_dim: Annotated[int, "width of the hidden layer"] = 100):
-    """affine - relu - affine (S1 Q1, S3)."""
+    """affine - relu - affine (CS231n assignment 2; HLCV exercise 2)."""
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(math.prod(image), hidden_dim),
@@ -29,7 +29,7 @@ def fully_connected(
     normalization: Annotated[Normalization | None, "normalize before each activation"] = None,
     dropout: Annotated[float, "probability to drop a hidden value"] = 0.0,
 ):
-    """[affine - norm - relu - dropout] x L - affine, of any depth (S1 Q1-Q3)."""
+    """[affine - norm - relu - dropout] x L - affine, of any depth (CS231n assignment 2)."""
     if normalization not in (None, "batch", "layer"):
         raise ValueError(f'fully_connected: normalization is {normalization!r}; it must be "batch", "layer" or None')
     layers = [nn.Flatten()]
@@ -56,7 +56,7 @@ def mlp(
     activations: Annotated[tuple[Activation, ...], "activation of each hidden layer; one name serves all"] = ("relu",),
     dropout: Annotated[float, "probability to drop a hidden value"] = 0.0,
 ):
-    """[affine - activation - dropout] x L - affine, with an activation of its own for each layer (S2 Part 1)."""
+    """[affine - activation - dropout] x L - affine, with an activation of its own for each layer (CS236781 homework 2)."""
     kinds = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "gelu": nn.GELU}
     names = activations * len(hidden_dims) if len(activations) == 1 else activations
     if len(names) != len(hidden_dims):

@@ -1,0 +1,47 @@
+"""What the source imports is what pyproject.toml says it needs: another package's dependency is nobody's promise."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+# a kernel is made of llvmlite's types, which Numba brings in the version that it needs
+BROUGHT_ALONG = {"llvmlite": "numba"}
+
+
+def distribution(requirement):
+    return re.match(r"[\w.-]+", requirement).group().lower().replace("_", "-")
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module.partition(".")[0]
+
+
+PROVIDERS = packages_distributions()
+REQUIRED = {distribution(requirement) for requirement in PROJECT["dependencies"]}
+OPTIONAL = {distribution(entry) for extra in ("torch", "tensorboard") for entry in PROJECT["optional-dependencies"][extra]}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT / "src")))
+def test_every_import_is_declared(path):
+    names = set(imported(path)) - set(sys.stdlib_module_names) - {"chainrule"}
+    for name in names:
+        candidates = {distribution(provider) for provider in PROVIDERS.get(name, [name])}
+        candidates |= {BROUGHT_ALONG[name]} if name in BROUGHT_ALONG else set()
+        assert candidates & (REQUIRED | OPTIONAL), f"{name} is imported but pyproject.toml does not require it"
+
+
+def test_every_required_package_is_imported():
+    names = {name for path in (ROOT / "src").rglob("*.py") for name in imported(path)}
+    provided = {distribution(provider) for name in names for provider in PROVIDERS.get(name, [])}
+    assert REQUIRED <= provided
