@@ -19,6 +19,35 @@ def test_a_learning_rate_that_is_given_stays():
     assert Settings("two-layer", lr=0.3).lr == 0.3
 
 
+@pytest.mark.parametrize(("limit", "expected"), [(None, 100), (20, 20), (100, 100), (5000, 100)])
+def test_without_a_batch_size_a_batch_has_100_images_or_all_where_there_are_fewer(limit, expected):
+    assert Settings("two-layer", limit=limit).batch_size == expected
+
+
+def test_a_batch_size_that_is_given_stays():
+    assert Settings("two-layer", limit=20, batch_size=30).batch_size == 30  # the trainer says what is wrong with it
+
+
+def test_defaults_and_values_that_are_read_are_not_remarked_upon():
+    assert Settings("two-layer").without_effect() == []
+    assert Settings("two-layer", optimizer="sgd", momentum=0.5, nesterov=True).without_effect() == []
+    assert Settings("two-layer", schedule="step", gamma=0.5, step_epochs=3).without_effect() == []
+    assert Settings("two-layer", schedule="exponential", gamma=0.5).without_effect() == []
+
+
+@pytest.mark.parametrize(
+    ("values", "remark"),
+    [
+        ({"momentum": 0.5}, "momentum = 0.5 has no effect: it is for optimizer = sgd, not adam"),
+        ({"nesterov": True, "optimizer": "rmsprop"}, "nesterov = True has no effect: it is for optimizer = sgd, not rmsprop"),
+        ({"gamma": 0.5, "schedule": "cosine"}, "gamma = 0.5 has no effect: it is for schedule = step or exponential, not cosine"),
+        ({"step_epochs": 3, "schedule": "exponential"}, "step_epochs = 3 has no effect: it is for schedule = step, not exponential"),
+    ],
+)
+def test_a_value_that_nothing_reads_is_remarked_upon(values, remark):
+    assert Settings("two-layer", **values).without_effect() == [remark]
+
+
 def test_settings_survive_json():
     settings = Settings("fully-connected", {"hidden_dims": [30, 20], "normalization": "batch"}, optimizer="sgd", patience=3)
     assert settings.model_arguments["hidden_dims"] == (30, 20)
@@ -47,7 +76,10 @@ WRONG = [
     (["model"], r"the settings are \['model'\]; they must be names with values"),
     ({"model": "fully_conected"}, r"no model 'fully_conected' \(did you mean fully-connected\?\)"),
     ({"model": ["mlp"]}, r"no model \['mlp'\]"),
-    ({"model": "mlp", "batchsize": 5}, r"unknown setting 'batchsize' \(did you mean batch_size.*\?\); there are model, "),
+    ({"model": "mlp", "batchsize": 5}, r"unknown setting 'batchsize' \(did you mean batch_size[a-z_ ]*\?\)$"),
+    ({"model": "mlp", "zzz": 5}, r"unknown setting 'zzz'; `chainrule train --help` lists what there is$"),
+    ({"model": "mlp", "hidden": [5]}, r"unknown setting 'hidden' \(an argument of the model goes under model_arguments, as hidden_dims\)"),
+    ({"model": "mlp", "model_arguments": {"hidden": [5]}}, r"mlp has no argument 'hidden' \(did you mean hidden_dims\?\)"),
     ({"model": "mlp", "hidden_dims": [5]}, r"unknown setting 'hidden_dims' \(an argument of the model goes under model_arguments\)"),
     ({"model": "mlp", "model_arguments": [5]}, r"model_arguments is \[5\]; it must be names with values"),
     ({"model": "mlp", "model_arguments": {"hiden_dims": [5]}}, r"mlp has no argument 'hiden_dims' \(did you mean hidden_dims\?\)"),

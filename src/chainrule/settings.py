@@ -16,6 +16,7 @@ from chainrule.models import MODELS
 
 __all__ = ["Settings", "model_arguments"]
 
+BATCH_SIZE = 100
 LEARNING_RATES = {"sgd": 0.05, "rmsprop": 1e-3, "adam": 1e-3, "adamw": 1e-3, "adagrad": 1e-2}
 
 
@@ -52,8 +53,8 @@ class Settings:
     step_epochs: int = _setting(10, "epochs between the drops of the step schedule", low=1)
     warmup_epochs: float = _setting(0.0, "epochs over which the learning rate rises linearly first", low=0)
     epochs: int = _setting(10, "passes over the training images", low=1)
-    batch_size: int = _setting(100, "images an update", low=1)
-    augment: bool = _setting(False, "random flips and shifted crops of the training images")
+    batch_size: int | None = _setting(None, "images an update (default: 100, or limit where that is less)", low=1)
+    augment: bool = _setting(False, "random shifts of the training images, and flips (not of digits: mirrored ones are other signs)")
     cutout: int = _setting(0, "side of a square that is blanked in every training image, pixels", low=0)
     patience: int | None = _setting(None, "stop after this many epochs without better validation accuracy", low=1)
     statistics: bool = _setting(False, "log activations, gradients and dead units of every layer each epoch")
@@ -71,6 +72,8 @@ class Settings:
         object.__setattr__(self, "model_arguments", _checked_model_arguments(self.model, self.model_arguments))
         if self.lr is None:
             object.__setattr__(self, "lr", LEARNING_RATES[self.optimizer])
+        if self.batch_size is None:
+            object.__setattr__(self, "batch_size", min(BATCH_SIZE, self.limit or BATCH_SIZE))
         if self.label_smoothing and self.loss != "cross-entropy":
             raise ValueError(f"label_smoothing is {self.label_smoothing}, but the {self.loss} loss has none; use the cross-entropy loss")
         if self.warmup_epochs and self.schedule == "one-cycle":
@@ -92,8 +95,8 @@ class Settings:
         names = [entry.name for entry in fields(cls)]
         for key in values:
             if key not in names:
-                hint = " (an argument of the model goes under model_arguments)" if _is_argument(key) else _nearest(key, names)
-                raise ValueError(f"unknown setting {key!r}{hint}; there are {', '.join(names)}")
+                hint = _place_of_argument(key) or _nearest(key, names) or "; `chainrule train --help` lists what there is"
+                raise ValueError(f"unknown setting {key!r}{hint}")
         if "model" not in values:
             raise ValueError(f"the settings name no model; add model = one of {', '.join(MODELS)}")
         return cls(**values)
@@ -101,6 +104,17 @@ class Settings:
     def to_dict(self) -> dict[str, Any]:
         """All values, as they go into config.json."""
         return dataclasses.asdict(self)
+
+    def without_effect(self) -> list[str]:
+        """A sentence for each value that is not the default, but that nothing reads."""
+        optimizer, schedule = ("optimizer", ("sgd",)), ("schedule", ("step", "exponential"))
+        readers = {"momentum": optimizer, "nesterov": optimizer, "gamma": schedule, "step_epochs": ("schedule", ("step",))}
+        defaults = {entry.name: entry.default for entry in fields(self)}
+        return [
+            f"{name} = {getattr(self, name)} has no effect: it is for {what} = {' or '.join(kinds)}, not {getattr(self, what)}"
+            for name, (what, kinds) in readers.items()
+            if getattr(self, name) != defaults[name] and getattr(self, what) not in kinds
+        ]
 
 
 def model_arguments(model: str) -> dict[str, inspect.Parameter]:
@@ -125,8 +139,12 @@ def _checked_model_arguments(model, given):
     return checked
 
 
-def _is_argument(name):
-    return any(name in model_arguments(model) for model in MODELS)
+def _place_of_argument(name):
+    """A hint if `name` is an argument of a model, or the option `--hidden` of hidden_dims; else ""."""
+    for argument in (argument for model in reversed(MODELS) for argument in model_arguments(model)):
+        if name in (argument, argument.removesuffix("_dims").removesuffix("_dim")):
+            return f" (an argument of the model goes under model_arguments{'' if name == argument else f', as {argument}'})"
+    return ""
 
 
 def _checked(name, value, kind):

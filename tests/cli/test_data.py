@@ -51,7 +51,7 @@ def test_folder_archive_and_mirror_are_options(chainrule, got, monkeypatch, tmp_
 def test_a_server_that_does_not_answer_is_an_error_with_advice(chainrule, tmp_path):
     ended = chainrule("data", "get", "cifar10", "--folder", tmp_path / "none", "--url", "http://127.0.0.1:9/")
     assert ended.code == 1
-    assert ended.err.startswith("error: could not download http://127.0.0.1:9/cifar-10-python.tar.gz")
+    assert ended.err.startswith("error: could not download http://127.0.0.1:9/cifar-10-python.tar.gz: cannot reach 127.0.0.1; try again")
     assert "put it into" in ended.err
 
 

@@ -45,3 +45,10 @@ def test_a_folder_that_cannot_be_written_to_is_said(chainrule, monkeypatch):
 @pytest.mark.parametrize("name", ["chainrule", "numpy", "numba"])
 def test_versions_name_what_decides_the_numbers(chainrule, name):
     assert f"{name} " in findings(chainrule("doctor", "--json"))["versions"]["found"]
+
+
+def test_a_file_in_the_place_of_the_runs_folder_is_broken(chainrule, tmp_path):
+    (tmp_path / "notdir").touch()
+    ended = chainrule("doctor", "--runs", "notdir")
+    assert ended.code == 1
+    assert "notdir is not a folder" in ended.out

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from chainrule.cli.console import out
 from chainrule.training import Run, load_run
 
 
@@ -11,6 +12,16 @@ def test_it_says_how_good_a_run_is(chainrule, trained):
     assert ended.code == 0
     assert ended.out.startswith("fc (best checkpoint) on 269 test images of digits\naccuracy ")
     assert "row: label, column: prediction" in ended.out
+
+
+def test_on_a_narrow_screen_the_accuracies_of_the_classes_are_whole_and_the_confusion_left_out(chainrule, trained, monkeypatch):
+    monkeypatch.setattr(out, "width", 40)
+    ended = chainrule("evaluate", "fc")
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in ended.out.splitlines() if line.startswith("│")]
+    assert [name for name, _ in rows] == list("0123456789")
+    assert all(share.endswith(" %") for _, share in rows)
+    assert all(len(line) <= 40 for line in ended.out.splitlines() if line.startswith("│"))
+    assert "the confusion matrix needs a screen of " in ended.out
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
@@ -30,6 +41,15 @@ def test_a_run_that_is_not_there_is_an_error_with_the_nearest(chainrule, trained
     ended = chainrule("evaluate", "fcc")
     assert ended.code == 1
     assert ended.err == "error: there is no run 'fcc' in runs; did you mean fc?\n"
+
+
+def test_after_a_divergence_in_the_first_epoch_the_message_names_the_checkpoint_that_there_is(chainrule):
+    chainrule("train", "two-layer", "--optimizer", "sgd", "--lr", "1e25", "--name", "div")
+    ended = chainrule("evaluate", "div")
+    assert ended.code == 1
+    assert "run 'div' has no checkpoint 'best' in runs/div/checkpoints; there is another: --checkpoint last" in ended.err
+    assert chainrule("evaluate", "div", "--checkpoint", "last").code == 0
+    assert chainrule("report", "div", "--checkpoint", "last").out == "runs/div/report.html\n"
 
 
 def test_a_damaged_checkpoint_is_an_error(chainrule, trained, tmp_path):

@@ -1,3 +1,5 @@
+import errno
+import importlib.metadata
 import os
 import shlex
 import subprocess
@@ -68,6 +70,11 @@ def test_an_unknown_command_is_wrong_usage(chainrule):
     assert chainrule("trian").code == 2
 
 
+def test_it_says_its_version(chainrule):
+    ended = chainrule("--version")
+    assert (ended.code, ended.out) == (0, f"chainrule {importlib.metadata.version('chainrule')}\n")
+
+
 def test_help_needs_no_numpy():
     code = """if True:
         import sys
@@ -106,6 +113,13 @@ def test_an_error_is_one_sentence(chainrule, monkeypatch, error):
     fails_with(monkeypatch, error)
     ended = chainrule("models")
     assert (ended.code, ended.out, ended.err) == (1, "", "error: the reason\n")
+
+
+def test_an_error_of_the_system_is_a_sentence_without_a_number(chainrule, monkeypatch):
+    fails_with(monkeypatch, FileNotFoundError(errno.ENOENT, "No such file or directory", "none.toml"))
+    assert chainrule("models").err == "error: none.toml: no such file or directory\n"
+    fails_with(monkeypatch, OSError(errno.ENOSPC, "no space left in /data; make room"))
+    assert chainrule("models").err == "error: no space left in /data; make room\n"
 
 
 def test_its_notes_say_where(chainrule, monkeypatch):

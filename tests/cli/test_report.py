@@ -19,3 +19,14 @@ def test_other_data_are_refused(chainrule, trained, tmp_path):
     ended = chainrule("report", "fc")
     assert ended.code == 1
     assert "these are not the data that run 'fc' was trained on: checksum was" in ended.err
+
+
+def test_train_and_report_write_the_same_page_of_the_best_checkpoint(chainrule, tmp_path):
+    arguments = ("--lr", "0.05", "--limit", "50", "--epochs", "6", "--name", "fc")  # so few images that the last epoch is not the best
+    assert chainrule("train", "fully-connected", "--hidden", "20", *arguments).code == 0
+    page = tmp_path / "runs" / "fc" / "report.html"
+    of_train = page.read_text()
+    assert chainrule("report", "fc").code == 0
+    assert page.read_text() == of_train
+    assert chainrule("report", "fc", "--checkpoint", "last").code == 0
+    assert page.read_text() != of_train

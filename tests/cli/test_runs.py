@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from chainrule.cli.console import out
+
 
 def test_without_runs_it_says_how_to_make_one(chainrule):
     ended = chainrule("runs")
@@ -49,3 +51,30 @@ def test_a_run_that_cannot_be_read_does_not_hide_the_others(chainrule, trained, 
     table = chainrule("runs")
     assert table.code == 0
     assert "unreadable" in table.out
+    assert f"fc: {rows['fc']['fault']}" in table.out
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (200, ["run", "model", "data", "engine", "state", "epochs", "best val", "time", "created"]),
+        (80, ["run", "model", "state", "epochs", "best val", "time"]),
+        (60, ["run", "state", "epochs", "best val"]),
+    ],
+)
+def test_on_a_narrow_screen_columns_are_left_out_and_long_names_are_cut(chainrule, trained, tmp_path, monkeypatch, width, columns):
+    (tmp_path / "runs" / "fc").rename(tmp_path / "runs" / ("long" * 12))
+    monkeypatch.setattr(out, "width", width)
+    _, header, _, row, _ = chainrule("runs").out.splitlines()
+    assert len(header) <= width
+    assert [cell.strip() for cell in header.strip("┃").split("┃")] == columns
+    cells = dict(zip(columns, [cell.strip() for cell in row.strip("│").split("│")], strict=True))
+    assert cells["run"] == "long" * 12 if width == 200 else cells["run"].endswith("…")
+    assert (cells["state"], cells["epochs"]) == ("finished", "2/2")
+    assert cells["best val"].endswith(" %")
+
+
+def test_a_file_in_the_place_of_the_folder_is_an_error(chainrule, tmp_path):
+    (tmp_path / "notdir").touch()
+    ended = chainrule("runs", "--runs", "notdir")
+    assert (ended.code, ended.err) == (1, "error: notdir is not a folder; name the folder of all runs with --runs\n")

@@ -3,7 +3,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -209,6 +209,34 @@ def test_labels_that_are_no_integers_are_refused(labels):
         Dataset.from_arrays("own", train=pair, val=pair, test=pair)
 
 
+@pytest.mark.parametrize("shape", [(10, 32, 32, 3), (10, 28, 28, 1), (2, 5, 9, 4)], ids=str)
+def test_images_with_their_channels_last_are_refused_with_what_turns_them(shape):
+    images, labels = np.zeros(shape, np.uint8), np.zeros(shape[0], np.int64)
+    with pytest.raises(ValueError) as caught:
+        Dataset.from_arrays("own", train=(images, labels), val=(images, labels), test=(images, labels))
+    assert str(caught.value) == (
+        f"data set 'own', train: images are uint8 {shape}, which looks like (N, H, W, C); "
+        "expected (N, C, H, W): give images.transpose(0, 3, 1, 2)"
+    )
+    pair = images.transpose(0, 3, 1, 2), labels
+    assert Dataset.from_arrays("own", train=pair, val=pair, test=pair).image_shape == (shape[3], *shape[1:3])
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 32, 32), (2, 64, 1, 1), (2, 64, 4, 4), (2, 3, 3, 3), (2, 1, 8, 3)], ids=str)
+def test_channels_before_small_maps_are_not_mistaken(shape):
+    pair = np.zeros(shape, np.uint8), np.zeros(2, np.int64)
+    assert Dataset.from_arrays("own", train=pair, val=pair, test=pair).image_shape == shape[1:]
+
+
+@pytest.mark.parametrize(("given", "what"), [(None, "NoneType"), (([0],), "1 items"), (np.zeros((2, 3)), "ndarray")])
+def test_what_is_no_pair_of_images_and_labels_is_refused(given, what):
+    good = (np.zeros((2, 3), np.float32), [0, 1])
+    with pytest.raises(
+        TypeError, match=rf"^data set 'own', val: expected a pair \(images, labels\), got {what}; all of train, val and test"
+    ):
+        Dataset.from_arrays("own", train=good, val=given, test=good)
+
+
 def test_an_error_in_own_arrays_names_the_split():
     good = (np.zeros((2, 3), np.float32), [0, 1])
     bad = (np.full((2, 3), np.nan, np.float32), [0, 1])
@@ -227,6 +255,7 @@ def test_statistics_of_any_bytes_agree_with_numpys(images):
 
 
 @given(arrays(np.float32, (5, 1, 2, 3), elements=st.floats(-1e3, 1e3, width=32)))
+@example(np.float32([1.1754944e-38] + 29 * [0]).reshape(5, 1, 2, 3))  # 1 / std is beyond float32
 def test_normalizing_any_floats_gives_finite_numbers(images):
     split = Split(images, np.zeros(5, np.int64))
     data = Dataset("any", split, split, split, classes=("a",))

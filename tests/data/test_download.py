@@ -9,6 +9,7 @@ import tarfile
 import time
 
 import pytest
+import requests
 
 from chainrule.data import download, get_cifar10
 
@@ -90,8 +91,15 @@ def test_an_archive_brought_by_hand_with_another_checksum_is_refused_and_kept(tm
     assert (tmp_path / "cifar-10-python.tar.gz").exists()
 
 
-@pytest.mark.parametrize("trouble", ["nobody listens", "no such file", "the connection breaks"])
-def test_a_download_that_fails_says_so_and_works_when_repeated(trouble, server, fake_archives, tmp_path):
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ("nobody listens", r"cannot reach 127\.0\.0\.1"),
+        ("no such file", r"127\.0\.0\.1 answered 404 \(.*\)"),
+        ("the connection breaks", r"(the connection to 127\.0\.0\.1 broke off|cannot reach 127\.0\.0\.1)"),
+    ],
+)
+def test_a_download_that_fails_says_so_and_works_when_repeated(trouble, reason, server, fake_archives, tmp_path):
     url = server.url
     checksums = server.serve(fake_archives["binary"])
     if trouble == "nobody listens":
@@ -100,11 +108,18 @@ def test_a_download_that_fails_says_so_and_works_when_repeated(trouble, server, 
         url = f"{server.url}elsewhere/"
     else:
         server.cut = 100_000
-    with pytest.raises(ConnectionError, match=r"could not download http://127\.0\.0\.1.*cifar-10-binary\.tar\.gz.*put it into"):
+    message = rf"could not download http://127\.0\.0\.1:.*cifar-10-binary\.tar\.gz: {reason}; try again, or .* put it into"
+    with pytest.raises(ConnectionError, match=message):
         get_cifar10(tmp_path, kind="binary", url=url, checksums=checksums)
     assert names_in(tmp_path) == [".cifar-10.lock"]
     server.cut = None
     assert len(names_in(get_cifar10(tmp_path, kind="binary", url=server.url, checksums=checksums))) == 8
+
+
+def test_the_whole_story_of_a_failed_download_is_its_cause(tmp_path):
+    with pytest.raises(ConnectionError) as raised:
+        get_cifar10(tmp_path, url="http://127.0.0.1:1/")
+    assert isinstance(raised.value.__cause__, requests.RequestException)
 
 
 def start_download(folder, server, checksums):

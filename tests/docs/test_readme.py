@@ -11,7 +11,7 @@ from chainrule.verification import GradientError
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-COMMANDS = [line.split("#")[0].strip() for line in README.splitlines() if line.startswith("chainrule ")]
+COMMANDS = [line.split("#")[0].strip() for line in README.replace("\\\n", "").splitlines() if line.startswith("chainrule ")]
 
 
 def test_the_first_example_trains_digits_well(capsys):
@@ -25,6 +25,14 @@ def test_the_check_of_a_wrong_layer_says_what_the_readme_shows():
         exec(BLOCKS[1], {})
     assert "it is 2 times too small" in str(raised.value)
     assert "it is 2 times too small" in README
+
+
+def test_one_function_builds_the_network_for_every_namespace():
+    exec(BLOCKS[2], {})
+
+
+def test_the_readme_has_no_holes():
+    assert "<!--" not in README
 
 
 @pytest.mark.parametrize("command", COMMANDS)

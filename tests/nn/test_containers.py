@@ -128,3 +128,36 @@ def test_a_residual_refuses_shapes_that_would_broadcast(nn):
 def test_concat_without_branches_is_refused():
     with pytest.raises(ValueError, match=r"^Concat: no branches were given; it needs at least one$"):
         library.Concat()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda nn: nn.Sequential(nn.ReLU(), 3), "Sequential: layer 2 of 2 is of type int; expected a Module"),
+        (lambda nn: nn.Sequential(lambda x: x), "Sequential: layer 1 of 1 is of type function; expected a Module"),
+        (lambda nn: nn.Sequential(nn.ReLU), "Sequential: layer 1 of 1 is the class ReLU; expected an object of it: ReLU(...)"),
+        (
+            lambda nn: nn.Sequential([nn.ReLU()]),
+            "Sequential: layer 1 of 1 is of type list; expected a Module; give the layers one by one: Sequential(*layers)",
+        ),
+        (lambda nn: nn.Residual(abs), "Residual: the body is of type builtin_function_or_method; expected a Module"),
+        (lambda nn: nn.Residual(nn.ReLU(), 1), "Residual: the shortcut is of type int; expected a Module"),
+        (lambda nn: nn.Concat(nn.ReLU(), dict), "Concat: branch 2 of 2 is the class dict; expected a Module"),
+    ],
+)
+def test_what_is_no_module_is_refused_with_its_place(nn, make, message):
+    with pytest.raises(TypeError) as caught:
+        make(nn)
+    assert str(caught.value) == message
+
+
+def test_a_backward_that_returns_none_is_refused_with_the_layer(nn):
+    class Forgets(nn.ReLU):
+        def backward(self, dout):
+            super().backward(dout)
+
+    network = nn.Sequential(nn.Linear(3, 5), Forgets(), nn.Tanh())
+    network(np.zeros((4, 3), np.float32))
+    with pytest.raises(TypeError, match=r"^Forgets: backward returned None; expected dx, the gradient of its input\n") as caught:
+        network.backward(np.zeros((4, 5), np.float32))
+    assert caught.value.__notes__ == ["in layer 2 of 3, (1): Forgets()"]

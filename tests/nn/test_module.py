@@ -1,4 +1,5 @@
 import copy
+import doctest
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 from chainrule import nn as library
 from chainrule.nn import Linear, Module, Parameter, Sequential
 from chainrule.pytorch import nn as torch_nn
+from chainrule.verification import check_module
 
 
 def network(nn):
@@ -192,6 +194,42 @@ def test_a_shared_parameter_comes_once_and_is_stored_under_both_names():
     model = Sequential(first, second)
     assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias", "1.bias"]
     assert list(model.state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
+
+
+@pytest.mark.parametrize("keep", [lambda part: [part], lambda part: (1, part), lambda part: {"first": part}])
+@pytest.mark.parametrize("part", [Linear(3, 3), Parameter(np.zeros(3))], ids=["module", "parameter"])
+def test_parts_in_a_plain_collection_are_refused(keep, part):
+    module = Module()
+    module.parts = keep(part)
+    kinds = f"{type(module.parts).__name__} that holds a {type(part).__name__}"
+    message = f"^Module: the attribute parts is a {kinds}, which would neither be trained nor saved; make it an attribute of its own"
+    for walk in (module.parameters, module.state_dict, lambda: Sequential(module)):
+        with pytest.raises(TypeError, match=message):
+            list(walk())
+    assert repr(module) == "Module()"  # an error's note shows it
+
+
+def test_a_list_that_is_filled_later_is_refused_too():
+    module = Module()
+    module.layers = []
+    module.layers.append(Linear(3, 3))
+    with pytest.raises(TypeError, match="the attribute layers is a list that holds a Linear"):
+        list(module.parameters())
+
+
+def test_a_list_of_parts_that_are_attributes_too_and_other_lists_are_fine():
+    module = Module()
+    module.one, module.shift, module.sizes, module.options = Linear(3, 3), Parameter(np.zeros(3)), [1, 2], {"a": None}
+    module.parts = [module.one, module.shift]
+    assert list(module.state_dict()) == ["shift", "one.weight", "one.bias"]
+
+
+def test_the_example_of_a_module_has_the_gradients_that_differences_have(rng):
+    namespace = {"Module": Module, "Parameter": Parameter, "np": np}
+    (example,) = doctest.DocTestParser().get_examples(Module.__doc__)
+    exec(example.source, namespace)
+    model = Sequential(Linear(4, 3), namespace["Scale"](3)).reset_parameters(rng).double()
+    check_module(model, rng.standard_normal((5, 4)))
 
 
 def test_a_module_without_forward_or_backward_says_so():

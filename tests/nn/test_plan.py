@@ -216,3 +216,47 @@ def test_a_network_without_parameters_has_nothing_to_do_in_its_backward_pass():
     out = plan.forward(np.array([[-1.0, 2.0]]))
     np.testing.assert_array_equal(out, [[0.0, 2.0]])
     plan.backward(np.ones((1, 2)))
+
+
+class Returns(nn.Module):
+    """A layer that somebody wrote: it passes x on, and `dx` back."""
+
+    def __init__(self, dx):
+        self.dx = dx
+
+    def forward(self, x):
+        return x
+
+    def backward(self, dout):
+        return self.dx
+
+
+@pytest.mark.parametrize(("dx", "given"), [(None, "None"), (np.zeros((1, 3)), r"shape \(1, 3\)"), (np.zeros(3), r"shape \(3,\)")])
+def test_a_backward_that_returns_no_gradient_of_its_input_is_refused_with_the_layer(dx, given):
+    plan = Plan(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), Returns(dx), nn.Linear(3, 2)))
+    plan.forward(np.zeros((2, 4), np.float32))
+    with pytest.raises(ValueError, match=rf"^Returns: backward returned {given}; expected dx, .* of shape \(2, 3\)\n") as error:
+        plan.backward(np.zeros((2, 2), np.float32))
+    assert error.value.__notes__ == ["in layer 3 of 4, (2): Returns()"]
+
+
+def test_the_first_layer_with_parameters_may_return_nothing():
+    class Scale(Returns):
+        def __init__(self):
+            self.weight, self.dx = nn.Parameter(np.ones(4, np.float32)), None
+
+    plan = Plan(nn.Sequential(nn.Flatten(), Scale(), nn.Linear(4, 2)))
+    plan.forward(np.zeros((2, 4), np.float32))
+    plan.backward(np.zeros((2, 2), np.float32))
+
+
+def test_a_fault_in_a_backward_pass_names_the_layer():
+    class Faulty(nn.ReLU):
+        def backward(self, dout):
+            raise KeyError("x_hat")
+
+    plan = Plan(nn.Sequential(nn.Linear(4, 3), nn.Sequential(Faulty()), nn.Linear(3, 2)))
+    plan.forward(np.zeros((2, 4), np.float32))
+    with pytest.raises(KeyError) as error:
+        plan.backward(np.zeros((2, 2), np.float32))
+    assert error.value.__notes__ == ["in layer 2 of 3, (1.0): Faulty()"]

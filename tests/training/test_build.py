@@ -6,7 +6,7 @@ from chainrule import nn, optim
 from chainrule.data import digits
 from chainrule.settings import Settings
 from chainrule.training import Run, build_data, build_model, build_trainer, load_run, provenance
-from chainrule.training.build import check_same_data
+from chainrule.training.build import _augmentation, check_same_data
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +122,32 @@ def test_augmentation_changes_training_images_alone(data):
     assert images.shape == plain.shape
     assert (images != plain).any(axis=(1, 2, 3)).all()
     assert (images == plain).any(axis=(1, 2, 3)).all()  # cut out, not flipped or shifted
+
+
+def shifts(side, rng, augmentation):
+    """What an augmentation does to an image with a single white pixel in the middle, 500 times: the places where that pixel comes."""
+    images = np.zeros((500, 1, side, side))
+    images[:, :, side // 2, side // 2] = 1
+    return np.argwhere(augmentation(images, rng)[:, 0])[:, 1:] - side // 2
+
+
+@pytest.mark.parametrize(("side", "greatest"), [(8, 1), (32, 4)])
+def test_images_are_shifted_by_an_eighth_of_their_side_at_most(side, greatest):
+    augmentation = _augmentation(Settings("mlp", augment=True), (1, side, side))
+    assert np.abs(shifts(side, np.random.default_rng(0), augmentation)).max() == greatest
+
+
+@pytest.mark.parametrize(("name", "flipped"), [("digits", False), ("cifar10", True)])
+def test_photographs_are_mirrored_and_digits_are_not(name, flipped):
+    ramp = np.broadcast_to(np.arange(1.0, 33.0), (50, 1, 32, 32))  # rises from left to right, and falls in a mirror
+    out = _augmentation(Settings("mlp", data=name, augment=True), (1, 32, 32))(ramp, np.random.default_rng(0))
+    assert (out[:, 0, 16, 20] < out[:, 0, 16, 12]).any() == flipped
+
+
+@pytest.mark.parametrize("cutout", [8, 9])
+def test_a_square_that_leaves_nothing_of_the_image_is_refused(data, cutout):
+    with pytest.raises(ValueError, match=f"cutout is {cutout}; it must be less than the 8 pixels of an image's side"):
+        build_trainer(Settings("mlp", cutout=cutout), data)
 
 
 @pytest.fixture

@@ -8,13 +8,15 @@ from chainrule.training.callbacks import write_csv
 
 
 class ValidationAccuracies(Callback):
-    """Puts other accuracies into the epochs' records."""
+    """Puts other accuracies into the epochs' records, and other losses (default: 1 in every epoch)."""
 
-    def __init__(self, accuracies):
+    def __init__(self, accuracies, losses=None):
         self.accuracies = accuracies
+        self.losses = losses or [1.0] * len(accuracies)
 
     def on_epoch(self, trainer, record):
-        record["val_accuracy"] = self.accuracies[record["epoch"] - 1]
+        row = record["epoch"] - 1
+        record["val_accuracy"], record["val_loss"] = self.accuracies[row], self.losses[row]
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,12 @@ def test_training_stops_when_validation_accuracy_has_not_improved_for_so_many_ep
     trainer = make_trainer(callbacks=[ValidationAccuracies(accuracies), EarlyStopping(patience)])
     assert len(trainer.fit(6)) == epochs
     assert (trainer.stopped is None) == (epochs == 6)
+
+
+def test_the_same_accuracy_at_a_lower_loss_is_better_too(make_trainer):
+    trainer = make_trainer(callbacks=[ValidationAccuracies([0.5] * 5, [1.0, 0.9, 0.8, 0.8, 0.9]), EarlyStopping(2)])
+    assert len(trainer.fit(5)) == 5
+    assert trainer.stopped.endswith("(best in epoch 3)")
 
 
 def test_the_reason_names_the_best_epoch(make_trainer):

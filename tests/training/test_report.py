@@ -19,6 +19,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
 from chainrule.data import Dataset, digits
+from chainrule.training.history import History
 from chainrule.training.report import write_report
 from chainrule.training.run import Run
 
@@ -241,8 +242,16 @@ def test_the_headline_names_the_best_epoch(digits_report):
     assert page.text.count("best: epoch 5") == 2  # loss and accuracy
 
 
+@pytest.mark.parametrize("losses", [(0.5, 0.5, 0.5), (0.5, 0.4, 0.6), (0.5, 0.6, 0.4), (math.nan, 0.6, math.nan)])
+def test_the_best_epoch_is_that_of_the_history(tmp_path, losses):
+    records = [epoch(number, val_accuracy=0.75, val_loss=loss) for number, loss in enumerate(losses, start=1)]
+    page, _, _ = report(tmp_path, dataset(), records)
+    best = History(record for record in records if math.isfinite(record["val_loss"])).best()
+    assert page.text.count(f"best: epoch {best['epoch']}") == 2
+
+
 def test_the_first_of_equally_good_epochs_is_the_best(tmp_path):
-    page, _, _ = report(tmp_path, dataset(), [epoch(number, val_accuracy=0.75) for number in (1, 2, 3)])
+    page, _, _ = report(tmp_path, dataset(), [epoch(number, val_accuracy=0.75, val_loss=0.5) for number in (1, 2, 3)])
     assert "best validation accuracy 75.0 % epoch 1 of 3" in page.text
 
 

@@ -148,8 +148,35 @@ def test_an_optimizer_of_another_network_is_refused(make_trainer, network):
 @pytest.mark.parametrize("batch_size", [0, 56])
 def test_the_batch_size_lies_between_one_and_the_number_of_samples(network, blobs, batch_size):
     model = network()
-    with pytest.raises(ValueError, match=f"batch_size is {batch_size}; it must be between 1 and the 55 training samples"):
+    with pytest.raises(ValueError, match=f"batch_size is {batch_size}; it must be a whole number between 1 and the 55 training samples"):
         Trainer(model, blobs, optimizer=optim.SGD(model.parameters()), batch_size=batch_size)
+
+
+@pytest.mark.parametrize("batch_size", ["10", 2.5, None])
+def test_a_batch_size_that_is_no_whole_number_is_refused(network, blobs, batch_size):
+    model = network()
+    with pytest.raises(TypeError, match=f"^batch_size is {batch_size!r}; it must be a whole number between 1 and the 55 training samples$"):
+        Trainer(model, blobs, optimizer=optim.SGD(model.parameters()), batch_size=batch_size)
+
+
+def test_arrays_in_place_of_a_dataset_are_refused_with_what_makes_one(make_trainer, blobs):
+    with pytest.raises(TypeError, match=r"^data is of type tuple; it must be a Dataset: Dataset\.from_arrays\(\"name\", train="):
+        make_trainer(data=(blobs.train.images, blobs.train.labels))
+
+
+def test_what_is_no_optimizer_is_refused(make_trainer):
+    with pytest.raises(TypeError, match=r"^optimizer is the class SGD; give an object of it: SGD\(model\.parameters\(\)\)$"):
+        make_trainer(optimizer=optim.SGD)
+    with pytest.raises(TypeError, match=r"^optimizer is of type str; it must be one of chainrule\.optim"):
+        make_trainer(optimizer="adam")
+
+
+def test_a_split_to_evaluate_may_be_given_by_its_name(make_trainer, blobs):
+    trainer = make_trainer()
+    np.testing.assert_array_equal(trainer.evaluate("test").scores, trainer.evaluate(blobs.test).scores)
+    np.testing.assert_array_equal(trainer.evaluate().labels, blobs.val.labels)
+    with pytest.raises(ValueError, match="no split 'tets'; there are train, val and test"):
+        trainer.evaluate("tets")
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,9 @@ def _folders(runs):
     yield "CIFAR-10", str(cifar10 or f"not in {default_folder()}"), "" if cifar10 else "chainrule data get cifar10", False
     for what, folder in (("data folder", default_folder()), ("runs folder", runs)):
         existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+        if not existing.is_dir():
+            yield what, f"{existing} is not a folder", "choose another with CHAINRULE_DATA or --runs", True
+            continue
         free = shutil.disk_usage(existing).free / 2**30
         writable = os.access(existing, os.W_OK)
         advice = "" if writable else "choose another with CHAINRULE_DATA or --runs, or change its permissions"

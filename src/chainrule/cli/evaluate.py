@@ -26,6 +26,8 @@ def evaluate(
     data_folder: DataFolder = None,
 ):
     """Accuracy, loss, accuracy of each class and confusion matrix of a run."""
+    from rich.measure import Measurement
+
     from chainrule.training import Run, load_run
 
     announce_compilation()
@@ -49,7 +51,26 @@ def evaluate(
         return
     out.print(f"{name} ({checkpoint} checkpoint) on {len(evaluation.labels):,} {split} images of {data.name}", markup=False)
     out.print(f"accuracy {percent(evaluation.accuracy)}   loss {evaluation.loss:.4f}")
-    out.print(_confusion_table(evaluation, data.classes))
+    table = _confusion_table(evaluation, data.classes)
+    if (width := Measurement.get(out, out.options.update(max_width=10_000), table).maximum) > out.width:
+        table = _accuracy_table(evaluation, data.classes)
+    out.print(table)
+    if width > out.width:
+        out.print(f"the confusion matrix needs a screen of {width} columns; --json has it, too", style="dim")
+
+
+def _accuracy_table(evaluation, classes):
+    from rich.table import Table
+
+    table = Table("class")
+    table.add_column("right", justify="right")
+    for name, share in zip(classes, evaluation.per_class(), strict=True):
+        table.add_row(name, _share(share))
+    return table
+
+
+def _share(share):
+    return percent(share) if share == share else "-"  # NaN: there is no image of the class
 
 
 def _confusion_table(evaluation, classes):
@@ -63,5 +84,5 @@ def _confusion_table(evaluation, classes):
     rows = zip(classes, evaluation.per_class(), evaluation.confusion(), strict=True)
     for index, (name, share, counts) in enumerate(rows):
         cells = [f"[bold]{number}[/bold]" if column == index else str(number) for column, number in enumerate(counts)]
-        table.add_row(name, percent(share) if share == share else "-", *cells)
+        table.add_row(name, _share(share), *cells)
     return table

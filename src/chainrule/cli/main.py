@@ -31,9 +31,18 @@ app.command(name="summary", cls=ManyValues, epilog=summary.EXAMPLES)(summary.sum
 app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 
 
+def _print_version(wanted: bool):
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"chainrule {version('chainrule')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     traceback: Annotated[bool, typer.Option("--traceback", help="On an error, show where in the code it came from.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")] = False,
 ):
     if traceback:
         os.environ["CHAINRULE_TRACEBACK"] = "1"
@@ -53,5 +62,14 @@ def main():
         missing_module = isinstance(error, ImportError) and error.name is not None  # ours name what to install, and no module
         if missing_module or os.environ.get("CHAINRULE_TRACEBACK"):
             raise
-        print("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
+        print("\n".join([f"error: {_sentence(error)}", *getattr(error, "__notes__", ())]), file=sys.stderr)
         sys.exit(1)
+
+
+def _sentence(error):
+    """What an error says; of the system's own, which begin with [Errno 2], the file and the reason."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    if error.filename is None:
+        return error.strerror
+    return f"{os.fsdecode(error.filename)}: {error.strerror[0].lower()}{error.strerror[1:]}"

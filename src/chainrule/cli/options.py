@@ -28,6 +28,7 @@ class ManyValues(TyperCommand):
         repeatable = {flag for option in self.params if getattr(option, "multiple", False) for flag in option.opts}
         expanded, flag, first = [], None, None
         for arg in args:
+            self._refuse_commas(ctx, flag if arg not in repeatable else None, arg, repeatable)
             if arg in repeatable:
                 flag, first = arg, None
             elif flag and first is None:
@@ -38,6 +39,16 @@ class ManyValues(TyperCommand):
                 flag = None
             expanded.append(arg)
         return super().parse_args(ctx, expanded)
+
+    @staticmethod
+    def _refuse_commas(ctx, flag, arg, repeatable):
+        """`--hidden 10,20` and `--hidden=10,20` are no numbers; say how several are written."""
+        before, equals, value = arg.partition("=")
+        if equals and before in repeatable:
+            flag, arg = before, value
+        if flag and "," in arg:
+            several = " ".join(arg.replace(",", " ").split())
+            raise typer.BadParameter(f"{arg!r}; separate several by spaces: {flag} {several}", ctx=ctx, param_hint=f"'{flag}'")
 
 
 def _is_another(arg, first):

@@ -14,12 +14,13 @@ EXAMPLES = """Examples:
 
 chainrule report fc
 
-chainrule report fc --split test"""
+chainrule report fc --split test --checkpoint last"""
 
 
 def report(
     name: Annotated[str, typer.Argument(help="Name of a run.")],
     split: Annotated[Literal["val", "test"], typer.Option(help="Images for the confusion matrix and the samples.")] = "val",
+    checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which parameters.")] = "best",
     runs: RunsFolder = Path("runs"),
     data_folder: DataFolder = None,
 ):
@@ -29,5 +30,5 @@ def report(
 
     announce_compilation()
     run = Run.open(runs, name)
-    _, data, trainer = load_run(run, folder=data_folder)
-    out.print(str(write_report(run, data, trainer.engine, split=split, checkpoint="best")), markup=False)
+    _, data, trainer = load_run(run, checkpoint=checkpoint, folder=data_folder)
+    out.print(str(write_report(run, data, trainer.engine, split=split, checkpoint=checkpoint)), markup=False)

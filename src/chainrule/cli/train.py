@@ -32,7 +32,8 @@ def train(
     model: Annotated[str | None, typer.Argument(help="Name of a model; `chainrule models` lists them.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run (default: MODEL-DATA-N).")] = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Go on with this run, bit for bit; more --epochs make it longer.")
+        str | None,
+        typer.Option(metavar="NAME", help="Go on with this run, bit for bit; more --epochs make it longer (constant or step schedule)."),
     ] = None,
     config: Annotated[
         Path | None,
@@ -51,6 +52,9 @@ def train(
     from chainrule.settings import Settings
     from chainrule.training import Run, build_data, build_trainer
 
+    if not (model or config or resume):
+        err.print("error: name a model: chainrule train fully-connected (`chainrule models` lists them)", markup=False)
+        raise typer.Exit(2)
     announce_compilation()
     if resume and (name or config or overfit_batch or find_lr):
         raise ValueError("--resume goes on with a run as it was; leave out --name, --config, --overfit-batch and --find-lr")
@@ -59,7 +63,12 @@ def train(
         settings = _resumed_settings(run, model, options)
     else:
         run = None
-        settings = Settings.from_dict(_combined(_read_settings(config) if config else {}, model, options))
+        values, remarks = _combined(_read_settings(config, model) if config else {}, model, options)
+        settings = Settings.from_dict(values)
+        for remark in (*remarks, *settings.without_effect()):
+            err.print(f"warning: {remark}", style="yellow", markup=False)
+        if not (overfit_batch or find_lr):
+            Run.check_new(runs, name)
     if threads:
         _set_threads(threads, settings.engine)
 
@@ -110,7 +119,8 @@ def _run(run, trainer, settings, data, *, resumed, tensorboard, csv):
         if trainer.stopped:
             out.print(f"stopped early: {trainer.stopped}", markup=False)
         out.print(f"run     {run.path}", markup=False)
-        report = write_report(run, data, trainer.engine, checkpoint="last")
+        trainer.engine.load_model_state(run.load_checkpoint("best")[0])
+        report = write_report(run, data, trainer.engine, checkpoint="best")
         out.print(f"report  {report}", markup=False)
 
 
@@ -118,8 +128,8 @@ def _runs_option(run):
     return "" if run.path.parent == Path("runs") else f" --runs {shlex.quote(str(run.path.parent))}"
 
 
-def _read_settings(path):
-    """The values in a TOML file or a run's config.json, each checked if the file names a model."""
+def _read_settings(path, model):
+    """The checked values in a TOML file or a run's config.json; `model` is that of a file that names none."""
     import tomllib
 
     from chainrule.settings import Settings
@@ -134,20 +144,35 @@ def _read_settings(path):
             values = tomllib.loads(read_file(path).decode("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not a TOML file: {error}") from error
-    if not isinstance(values, dict) or "model" in values:
-        try:
-            Settings.from_dict(values)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+    if model:
+        Settings(model)  # a wrong name is not the file's fault
+        values = {"model": model} | values if isinstance(values, dict) else values
+    try:
+        Settings.from_dict(values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return values
 
 
 def _combined(values, model, options):
-    """Values of a file, and over them what was said on the command line; another model keeps nothing of the file's model arguments."""
+    """Values of a file, and over them what was said on the command line; and remarks on what of the file does not count.
+
+    Another model keeps nothing of the file's model arguments, and another optimizer not its learning rate.
+    """
+    from chainrule.settings import LEARNING_RATES, Settings
+
     given = given_settings(model or values.get("model"), options)
-    same_model = given.get("model", values.get("model")) == values.get("model")
-    arguments = (values.get("model_arguments", {}) if same_model else {}) | given.pop("model_arguments", {})
-    return values | given | {"model_arguments": arguments}
+    values, remarks = dict(values), []
+    arguments = values.pop("model_arguments", {})
+    if arguments and given["model"] != values["model"]:
+        remarks.append(f"{', '.join(arguments)} of the file belong to its model {values['model']}, and do not count for {given['model']}")
+        arguments = {}
+    optimizer = values.get("optimizer", Settings.optimizer)
+    if values.get("lr") is not None and given.get("optimizer", optimizer) != optimizer and "lr" not in given:
+        if values["lr"] != LEARNING_RATES[optimizer]:
+            remarks.append(f"lr = {values['lr']:g} of the file was for {optimizer}; {given['optimizer']} begins with its own default")
+        del values["lr"]
+    return values | given | {"model_arguments": arguments | given.get("model_arguments", {})}, remarks
 
 
 def _resumed_settings(run, model, options):
@@ -155,15 +180,21 @@ def _resumed_settings(run, model, options):
     from chainrule.settings import Settings
 
     old = Settings.from_dict(run.config.get("settings", {}))
-    new = Settings.from_dict(_combined(old.to_dict(), model, options))
+    new = Settings.from_dict(_combined(old.to_dict(), model, options)[0])
     free = {"checkpoint_every"}
     # the rates of the other schedules depend on where the end is, also those of the steps already made
-    if new.epochs > old.epochs and old.schedule in ("constant", "step") and old.warmup_epochs < old.epochs:
-        free.add("epochs")
+    reason = ""
+    if new.epochs > old.epochs:
+        if old.schedule not in ("constant", "step"):
+            reason = f" (the {old.schedule} schedule depends on where the end is, also in the epochs already made)"
+        elif old.warmup_epochs >= old.epochs:
+            reason = " (the warm-up was planned to fill the whole run)"
+        else:
+            free.add("epochs")
     before, now = old.to_dict(), new.to_dict()
     differences = [f"{key} was {before[key]!r}, now {now[key]!r}" for key in before if before[key] != now[key] and key not in free]
     if differences:
-        raise ValueError(f"run {run.name!r} cannot go on with other settings: {'; '.join(differences)}; start a new run instead")
+        raise ValueError(f"run {run.name!r} cannot go on with other settings: {'; '.join(differences)}{reason}; start a new run instead")
     return new
 
 

@@ -65,7 +65,7 @@ class Dataset:
     Attributes
     ----------
     mean, std : (C,) float32, mean and standard deviation (of the population) of each channel over the pixels of `train`, in units of
-        `scale`. A channel that varies by less than float32 resolves beside its mean gets std 1: normalizing makes it 0.
+        `scale`. A channel that varies by less than float32 resolves (beside its mean, or at all) gets std 1: normalizing makes it 0.
     checksum : sha256 (hexadecimal) over name, scale, classes, and every split's images and labels
     """
 
@@ -98,7 +98,8 @@ class Dataset:
         mean, std = _moments(self.train.images)
         set_field = object.__setattr__  # the class is frozen for everybody else
         set_field(self, "mean", (mean / self.scale).astype(np.float32))
-        varies = std > np.finfo(np.float32).eps * np.abs(mean)
+        float32 = np.finfo(np.float32)
+        varies = (std > float32.eps * np.abs(mean)) & (np.minimum(std, std / self.scale) > float32.tiny)  # below tiny, 1 / std overflows
         set_field(self, "std", np.where(varies, std / self.scale, 1.0).astype(np.float32))
         set_field(self, "checksum", self._checksum())
 
@@ -120,9 +121,15 @@ class Dataset:
         name : what runs and reports shall call it
         train, val, test : pairs (images, labels). Images are (N, C, H, W), or (N, H, W) in one channel, or (N, D) features without places,
             which become D channels of one pixel, so that each feature is normalized by its own mean and deviation. uint8 or float;
-            float32, float64 and uint8 arrays are not copied. Labels are (N,) integers.
+            float32, float64 and uint8 arrays are not copied. What looks like (N, H, W, C) is refused: 1, 3 or 4 on the last axis, more on
+            the two before it (a `Split` made by hand takes it). Labels are (N,) integers.
         classes : names of the classes (default "0", "1", ... up to the largest label)
         scale : the value that stands for 1 (default 255 for uint8, 1 for floats)
+
+        Raises
+        ------
+        ValueError, TypeError
+            The message names the split, and says what is wrong with its arrays.
         """
         train_split, val_split, test_split = (_split(name, part, pair) for part, pair in (("train", train), ("val", val), ("test", test)))
         if classes is None:
@@ -176,8 +183,15 @@ class Dataset:
 
 
 def _split(name: str, part: str, pair: tuple[Any, Any]) -> Split:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        given = f"{len(pair)} items" if isinstance(pair, tuple | list) else type(pair).__name__
+        raise TypeError(f"data set {name!r}, {part}: expected a pair (images, labels), got {given}; all of train, val and test are needed")
     try:
         images, labels = (np.asarray(array) for array in pair)
+        if images.ndim == 4 and images.shape[3] in (1, 3, 4) and min(images.shape[1:3]) > images.shape[3]:
+            raise ValueError(
+                f"images are {_described(images)}, which looks like (N, H, W, C); expected (N, C, H, W): give images.transpose(0, 3, 1, 2)"
+            )
         if images.ndim == 2:
             images = images[:, :, None, None]  # (N, D) -> (N, D, 1, 1)
         elif images.ndim == 3:

@@ -5,6 +5,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from chainrule.data.archives import extract
 from chainrule.data.cifar10_files import FOLDERS, Kind, default_folder, describe, file_names, find_cifar10
@@ -130,10 +131,30 @@ def _archive(folder: Path, scratch: Path, name: str, url: str, checksum: str, pr
         return Path(path)
     except requests.RequestException as error:
         raise ConnectionError(
-            f"could not download {address}: {error}; try again, or fetch the archive by other means and put it into {folder}"
+            f"could not download {address}: {_reason(error, address)}; "
+            f"try again, or fetch the archive by other means and put it into {folder}"
         ) from error
     except ValueError as error:
         raise ValueError(f"{address}: {error}; the download was damaged, or the file is another one; try again") from error
+
+
+def _reason(error, address: str) -> str:
+    """In a few words, why a download failed."""
+    import requests
+
+    host = urlsplit(address).hostname
+    match error:
+        case requests.HTTPError(response=requests.Response(status_code=status, reason=reason)):
+            return f"{host} answered {status} ({reason})"
+        case requests.Timeout():
+            return f"{host} does not answer"
+        case requests.exceptions.SSLError():
+            return f"the certificate of {host} could not be verified"
+        case requests.ConnectionError():
+            return f"cannot reach {host}"
+        case requests.exceptions.ChunkedEncodingError():
+            return f"the connection to {host} broke off"
+    return str(error)
 
 
 class _Progress:

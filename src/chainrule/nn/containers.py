@@ -13,6 +13,8 @@ class Sequential(Module):
     """One module after another; backward goes through them in reverse."""
 
     def __init__(self, *modules):
+        for index, module in enumerate(modules):
+            _check_module(self, f"layer {index + 1} of {len(modules)}", module)
         self._modules = modules
         _refuse_shared_modules(self)
 
@@ -41,6 +43,8 @@ class Sequential(Module):
         for index in reversed(range(len(self))):
             try:
                 dout = self._modules[index].backward(dout)
+                if dout is None and index:  # of the first one nobody may need it
+                    raise TypeError(f"{type(self[index]).__name__}: backward returned None; expected dx, the gradient of its input")
             except Exception as error:
                 error.add_note(self._where(index))
                 raise
@@ -63,6 +67,8 @@ class Residual(Module):
     def __init__(self, body, shortcut=None):
         self.body = body
         self.shortcut = shortcut if shortcut is not None else Identity()
+        _check_module(self, "the body", self.body)
+        _check_module(self, "the shortcut", self.shortcut)
         _refuse_shared_modules(self)
 
     def forward(self, x):
@@ -87,6 +93,8 @@ class Concat(Module):
     def __init__(self, *branches, dim=1):
         if not branches:
             raise ValueError("Concat: no branches were given; it needs at least one")
+        for index, branch in enumerate(branches):
+            _check_module(self, f"branch {index + 1} of {len(branches)}", branch)
         self._branches, self.dim = branches, dim
         _refuse_shared_modules(self)
 
@@ -140,6 +148,18 @@ class Identity(Module):
 
     def backward(self, dout):
         return dout
+
+
+def _check_module(container, place, given):
+    if isinstance(given, Module):
+        return
+    what, advice = f"of type {type(given).__name__}", "expected a Module"
+    if isinstance(given, type):
+        what = f"the class {given.__name__}"
+        advice = f"expected an object of it: {given.__name__}(...)" if issubclass(given, Module) else advice
+    elif isinstance(given, list | tuple):
+        advice += f"; give the layers one by one: {type(container).__name__}(*layers)"
+    raise TypeError(f"{type(container).__name__}: {place} is {what}; {advice}")
 
 
 def _refuse_shared_modules(container):

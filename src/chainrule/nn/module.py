@@ -85,9 +85,22 @@ def _no_backward(self, dout):
 class Module:
     """A layer or a network: owns parameters, and remembers from `forward` what `backward` needs.
 
-    A subclass defines `forward(x)` and `backward(dout) -> dx`; `backward` adds to the `grad` of its parameters. Parameters, child modules
-    and buffers (arrays that are stored but not learned, named in `buffer_names`) are plain attributes. The mathematics comes from
-    `functions`, a table that a namespace sets (`chainrule.nn.namespace`).
+    A subclass defines `forward(x)` and `backward(dout) -> dx`; `backward` adds to the gradients of its parameters with
+    `Parameter.accumulate`:
+
+    >>> class Scale(Module):
+    ...     def __init__(self, features):
+    ...         self.weight = Parameter(np.ones(features, np.float32))
+    ...     def forward(self, x):
+    ...         self._cache = x
+    ...         return x * self.weight.data
+    ...     def backward(self, dout):
+    ...         self.weight.accumulate((dout * self.cached()).sum(axis=0))
+    ...         return dout * self.weight.data
+
+    Parameters, child modules and buffers (arrays that are stored but not learned, named in `buffer_names`) are plain attributes; in a
+    list, tuple or dict they would neither be trained nor saved, and are refused: several layers make a `Sequential`. The mathematics of
+    the layers here comes from `functions`, a table that a namespace sets (`chainrule.nn.namespace`).
     """
 
     functions: Functions = KERNELS
@@ -118,9 +131,26 @@ class Module:
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
         """This module and all below it, depth first; names are joined by dots, its own is ""."""
+        self._refuse_hidden_parts()
         yield prefix, self
         for name, child in self.named_children():
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def _refuse_hidden_parts(self):
+        """In the walk, not when an attribute is set: a list may be filled later, and `_cache` is set at every step."""
+        for name, value in vars(self).items():
+            if not isinstance(value, list | tuple | dict):
+                continue
+            parts = [part for part in (value.values() if isinstance(value, dict) else value) if isinstance(part, Module | Parameter)]
+            if not parts:
+                continue
+            own = {id(part) for part in (*self.children(), *vars(self).values())}
+            hidden = next((part for part in parts if id(part) not in own), None)
+            if hidden is not None:
+                raise TypeError(
+                    f"{type(self).__name__}: the attribute {name} is a {type(value).__name__} that holds a {type(hidden).__name__}, which "
+                    "would neither be trained nor saved; make it an attribute of its own, or put several layers into a Sequential"
+                )
 
     def modules(self) -> Iterator["Module"]:
         return (module for _, module in self.named_modules())

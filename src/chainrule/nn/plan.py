@@ -46,10 +46,16 @@ class Plan:
 
     def backward(self, dout):
         """Set the gradients of all parameters."""
-        for step in reversed(self.steps[self._first + 1 :]):
-            dout = step.backward(dout)
-        if self._first < len(self.steps):
-            self.steps[self._first].backward_parameters(dout)
+        for index in range(len(self.steps) - 1, self._first - 1, -1):
+            step = self.steps[index]
+            try:
+                if index > self._first:
+                    dout = step.backward(dout)
+                else:
+                    step.backward_parameters(dout)
+            except Exception as error:
+                error.add_note(step.where)
+                raise
 
 
 class _Rows:
@@ -73,16 +79,25 @@ class _Step:
         self.has_parameters = any(next(module.parameters(), None) is not None for module in modules)
 
     def forward(self, x):
+        self._x_shape = np.shape(x)
         for module in self.modules:
             x = module.forward(x)
         return x
 
     def backward(self, dout):
+        dx = _Step.backward_parameters(self, dout)
+        if np.shape(dx) != self._x_shape:  # somebody's own layer; unnoticed, it would be broadcast or fail in the layer before
+            given = "None" if dx is None else f"shape {np.shape(dx)}"
+            raise ValueError(
+                f"{type(self.modules[0]).__name__}: backward returned {given}; "
+                f"expected dx, the gradient of its input, of shape {self._x_shape}"
+            )
+        return dx
+
+    def backward_parameters(self, dout):
         for module in reversed(self.modules):
             dout = module.backward(dout)
         return dout
-
-    backward_parameters = backward
 
 
 class _Fused(_Step):
@@ -106,7 +121,7 @@ class _Fused(_Step):
         return self.fused_backward(dout) if self._ran_fused else super().backward(dout)
 
     def backward_parameters(self, dout):
-        return self.fused_backward_parameters(dout) if self._ran_fused else super().backward(dout)
+        return self.fused_backward_parameters(dout) if self._ran_fused else super().backward_parameters(dout)
 
 
 class _Affine(_Fused):

@@ -38,6 +38,7 @@ def build_model(settings: Settings, data):
 def build_trainer(settings: Settings, data, *, run=None, callbacks=()) -> Trainer:
     """A Trainer ready to `fit(settings.epochs)`."""
     model = build_model(settings, data)
+    assert settings.batch_size is not None  # Settings chose one
     steps_per_epoch = -(-len(data.train) // settings.batch_size)
     optimizer = _optimizer(settings, model)
     own: list[Callback] = [EarlyStopping(settings.patience)] if settings.patience else []
@@ -51,7 +52,7 @@ def build_trainer(settings: Settings, data, *, run=None, callbacks=()) -> Traine
         loss=_loss(settings),
         batch_size=settings.batch_size,
         seed=settings.seed,
-        augment=_augmentation(settings),
+        augment=_augmentation(settings, data.image_shape),
         clip_norm=settings.clip_norm,
         callbacks=[*own, *callbacks],
         run=run,
@@ -97,10 +98,15 @@ def _loss(settings):
     return library.MultiMarginLoss() if settings.loss == "hinge" else library.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
 
 
-def _augmentation(settings):
+def _augmentation(settings, image_shape):
     if not settings.augment and not settings.cutout:
         return None
-    flip, pad = (True, 4) if settings.augment else (False, 0)
+    side = min(image_shape[1:])
+    if settings.cutout >= side:
+        raise ValueError(f"cutout is {settings.cutout}; it must be less than the {side} pixels of an image's side, or nothing is left")
+    # He et al. pad images of 32 pixels by 4; a shift of 4 would push a digit of 8 pixels out of its image
+    pad = round(side / 8) if settings.augment else 0
+    flip = settings.augment and settings.data != "digits"  # a mirrored digit is another sign
     return lambda images, rng: datasets.augment(images, rng, flip=flip, pad=pad, cutout=settings.cutout)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from chainrule.nn import Module
 from chainrule.nn.recording import record_layers
+from chainrule.training.history import History
 from chainrule.training.storage import write_file
 
 __all__ = ["Callback", "EarlyStopping", "LayerStatistics", "TensorBoard", "write_csv"]
@@ -29,8 +30,9 @@ class Callback:
 
 
 class EarlyStopping(Callback):
-    """Stop when validation accuracy has not improved for `patience` epochs.
+    """Stop when `patience` epochs in a row were no better than the best before them, as `History.best` has it.
 
+    That is: none had a higher validation accuracy, nor the same one at a lower validation loss.
     Its state is the history, so a resumed run stops where the uninterrupted one would.
     """
 
@@ -40,14 +42,14 @@ class EarlyStopping(Callback):
         self.patience = patience
 
     def on_start(self, trainer):
-        self._look_at(trainer, list(trainer.history))  # a run that was stopped so stays stopped when it is resumed
+        self._look_at(trainer, trainer.history)  # a run that was stopped so stays stopped when it is resumed
 
     def on_epoch(self, trainer, record):
-        self._look_at(trainer, [*trainer.history, record])
+        self._look_at(trainer, History([*trainer.history, record]))
 
-    def _look_at(self, trainer, records):
-        best = max(records, key=lambda record: record["val_accuracy"], default=None)
-        if best is not None and records[-1]["epoch"] - best["epoch"] >= self.patience:
+    def _look_at(self, trainer, history):
+        best = history.best()
+        if best is not None and history.records[-1]["epoch"] - best["epoch"] >= self.patience:
             trainer.stop(f"no better validation accuracy for {self.patience} epochs (best in epoch {best['epoch']})")
 
 

@@ -1,6 +1,14 @@
 """What a training run measured, epoch by epoch."""
 
-__all__ = ["History"]
+__all__ = ["History", "epoch_rank"]
+
+
+def epoch_rank(val_accuracy: float, val_loss: float) -> tuple[float, float]:
+    """What the best epoch has most of: validation accuracy, among equals the least validation loss.
+
+    The "best" checkpoint, early stopping, the terminal and the report all mean the first epoch of the greatest rank.
+    """
+    return val_accuracy, -val_loss
 
 
 class History:
@@ -23,7 +31,7 @@ class History:
 
     def best(self) -> dict | None:
         """The epoch with the highest validation accuracy, among equals the one with the least validation loss; None before the first."""
-        return max(self.records, key=lambda record: (record["val_accuracy"], -record["val_loss"]), default=None)
+        return max(self.records, key=lambda record: epoch_rank(record["val_accuracy"], record["val_loss"]), default=None)
 
     def __len__(self):
         return len(self.records)

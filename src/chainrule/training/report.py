@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule.training.charts import Series, line_chart, sparkline
 from chainrule.training.evaluation import evaluate
+from chainrule.training.history import epoch_rank
 from chainrule.training.pictures import data_url, image_pixels, reduced, weight_pixels
 from chainrule.training.storage import write_file
 
@@ -154,9 +155,10 @@ def _float(value):
 
 
 def _best(epochs):
-    """Row of the first epoch with the highest validation accuracy; None if there is none."""
-    accuracy = np.where(np.isfinite(epochs["val_accuracy"]), epochs["val_accuracy"], -1.0)
-    return int(accuracy.argmax()) if accuracy.max(initial=-1.0) >= 0 else None
+    """Row of the best epoch, as `History.best` has it; None if no epoch has an accuracy. A loss that is no number is the worst."""
+    accuracy, loss = epochs["val_accuracy"], np.where(np.isfinite(epochs["val_loss"]), epochs["val_loss"], math.inf)
+    rows = (int(row) for row in np.flatnonzero(np.isfinite(accuracy)))
+    return max(rows, key=lambda row: epoch_rank(accuracy[row], loss[row]), default=None)
 
 
 def _headline(epochs, best, evaluation, state, split):

@@ -96,6 +96,7 @@ class Run:
         if not isinstance(config, dict):
             raise TypeError(f"the configuration of a run is a dict, not {type(config).__name__}")
         root = Path(root)
+        cls.check_new(root, name)
         root.mkdir(parents=True, exist_ok=True)
         path = _next_path(root, stem) if name is None else root / _checked_name(name)
         folder = root / f".new-{secrets.token_hex(8)}"
@@ -104,13 +105,26 @@ class Run:
             write_json(folder / "config.json", config, what="the configuration")
             while not _claimed(folder, path):
                 if name is not None:
-                    raise FileExistsError(f"run {name!r} is already in {root}; continue it with --resume {name}, or choose another --name")
+                    raise _name_taken(root, name)
                 path = _next_path(root, stem)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         sync_folder(root)
         return cls(path)
+
+    @staticmethod
+    def check_new(root: str | os.PathLike, name: str | None) -> None:
+        """Raise what `create` would for this folder and name, before the work that leads there; nothing is made."""
+        root = Path(root)
+        if name is not None:
+            path = root / _checked_name(name)
+            if os.path.lexists(path) and (not path.is_dir() or any(path.iterdir())):
+                raise _name_taken(root, name)
+        existing = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+        _check_is_folder(existing)
+        if not os.access(existing, os.W_OK):
+            raise PermissionError(f"nothing can be written in {existing}; choose another folder with --runs, or change its permissions")
 
     @classmethod
     def open(cls, root: str | os.PathLike, name: str) -> "Run":
@@ -355,8 +369,9 @@ class Run:
             with suppress(FileNotFoundError):
                 status = folder.stat()
                 return folder, (status.st_ino, status.st_mtime_ns)  # a number is used again when its folder is gone; then the time differs
+        there = "; ".join(f"there is another: --checkpoint {other}" for other in self.checkpoints())
         raise FileNotFoundError(
-            f"run {self.name!r} has no checkpoint {kind!r} in {self.path / 'checkpoints'}; it was stopped before the first"
+            f"run {self.name!r} has no checkpoint {kind!r} in {self.path / 'checkpoints'}; {there or 'it was stopped before the first'}"
         )
 
     def _read_checkpoint(self, kind: str, read: Callable[[Path], Any]) -> Any:
@@ -433,8 +448,18 @@ def _next_path(root: Path, stem: str) -> Path:
     return root / _checked_name(f"{stem}-{max((int(match[1]) for match in used if match), default=0) + 1}")
 
 
+def _name_taken(root: Path, name: str) -> FileExistsError:
+    return FileExistsError(f"run {name!r} is already in {root}; continue it with --resume {name}, or choose another --name")
+
+
+def _check_is_folder(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        raise NotADirectoryError(f"{root} is not a folder; name the folder of all runs with --runs")
+
+
 def _folders(root: Path) -> list[Path]:
     """The folders of runs under `root`, by name; without those that are being made (.new-...)."""
+    _check_is_folder(root)
     if not root.is_dir():
         return []
     return sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))

@@ -1,22 +1,22 @@
 """Trainer: the loop over epochs and batches, for either engine."""
 
 import math
-import signal
-import threading
+import operator
 import time
 import warnings
 from collections.abc import Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from chainrule.data import batches, prefetch
+from chainrule.data import Dataset, Split, batches, prefetch
 from chainrule.nn import CrossEntropyLoss, Module
 from chainrule.training.callbacks import Callback
 from chainrule.training.engine import HandEngine
 from chainrule.training.evaluation import Evaluation, evaluate
 from chainrule.training.history import History
+from chainrule.training.interrupts import deferred_interrupt
+from chainrule.training.optimizer_state import join_optimizer_state, split_optimizer_state
 
 __all__ = ["Trainer", "TrainingDiverged"]
 
@@ -72,8 +72,9 @@ class Trainer:
         checkpoint_every: float = 10.0,
         log_every: int = 50,
     ):
-        if not 1 <= batch_size <= len(data.train):
-            raise ValueError(f"batch_size is {batch_size}; it must be between 1 and the {len(data.train)} training samples")
+        _check_data(data)
+        batch_size = _checked_batch_size(batch_size, len(data.train))
+        _check_optimizer(optimizer)
         self.model, self.data, self.optimizer, self.schedule = model, data, optimizer, schedule
         self.batch_size, self.seed, self.augment = batch_size, seed, augment
         self.callbacks, self.run = list(callbacks), run
@@ -109,7 +110,7 @@ class Trainer:
         if epochs < 1:
             raise ValueError(f"epochs is {epochs}; it must be at least 1")
         self.stopped, self._complete = None, False
-        with _deferred_interrupt() as interrupt:
+        with deferred_interrupt() as interrupt:
             self._first_checkpoint()
             try:
                 for callback in self.callbacks:
@@ -119,7 +120,7 @@ class Trainer:
                     self._finish_epoch(lr)
                     if self.epoch < epochs and not self.stopped:
                         self._save_if_due()
-                    interrupt.raise_if_set(self)
+                    self._leave_if_asked(interrupt)
                 self._complete = True
                 self.save()
             finally:
@@ -131,9 +132,9 @@ class Trainer:
         """End training after this epoch; for callbacks."""
         self.stopped = reason
 
-    def evaluate(self, split=None) -> Evaluation:
-        """Loss and accuracy on a split (default: the validation images)."""
-        return evaluate(self.engine, self.data, self.data.val if split is None else split)
+    def evaluate(self, split: Split | str = "val") -> Evaluation:
+        """Loss and accuracy on a split, given by its name or itself (default: the validation images)."""
+        return evaluate(self.engine, self.data, self.data.split(split) if isinstance(split, str) else split)
 
     def training_batches(self):
         """The rest of the current epoch: normalised, augmented images and labels, each prepared while the one before is in use."""
@@ -174,7 +175,7 @@ class Trainer:
                     callback.on_step(self, loss)
                 if self.batch < steps:  # at its end an epoch is finished first
                     self._save_if_due()
-                    interrupt.raise_if_set(self)
+                    self._leave_if_asked(interrupt)
         finally:
             data.close()
         return lr
@@ -302,6 +303,11 @@ class Trainer:
         if self.run is not None and time.monotonic() - self._last_save >= self.checkpoint_every:
             self.save()
 
+    def _leave_if_asked(self, interrupt):
+        if interrupt.requested:
+            self.save()
+            raise KeyboardInterrupt
+
     # --- at the door --------------------------------------------------------------------------------------------------------------
 
     def _engine(self, loss, clip_norm) -> Any:
@@ -382,60 +388,35 @@ class _EpochSums:
         self.seconds += seconds
 
 
-class _Interrupt:
-    requested = False
+def _check_data(data):
+    if not isinstance(data, Dataset):
+        raise TypeError(
+            f"data is of type {type(data).__name__}; it must be a Dataset: "
+            'Dataset.from_arrays("name", train=(images, labels), val=(images, labels), test=(images, labels))'
+        )
 
-    def raise_if_set(self, trainer):
-        if self.requested:
-            trainer.save()
-            raise KeyboardInterrupt
 
-
-@contextmanager
-def _deferred_interrupt():
-    """Ctrl-C and SIGTERM wait for the end of the update, so that no half of one is saved; a second one does not wait."""
-    interrupt = _Interrupt()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupt
-        return
-
-    def request(number, frame):
-        if interrupt.requested:
-            raise KeyboardInterrupt
-        interrupt.requested = True
-
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+def _checked_batch_size(batch_size, samples):
+    expected = f"it must be a whole number between 1 and the {samples} training samples"
     try:
-        yield interrupt
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        size = operator.index(batch_size)
+    except TypeError:
+        raise TypeError(f"batch_size is {batch_size!r}; {expected}") from None
+    if not 1 <= size <= samples:
+        raise ValueError(f"batch_size is {size}; {expected}")
+    return size
+
+
+def _check_optimizer(optimizer):
+    if isinstance(optimizer, type):
+        raise TypeError(f"optimizer is the class {optimizer.__name__}; give an object of it: {optimizer.__name__}(model.parameters())")
+    if not hasattr(optimizer, "param_groups"):
+        raise TypeError(
+            f"optimizer is of type {type(optimizer).__name__}; it must be one of chainrule.optim, or of torch.optim for its networks"
+        )
 
 
 def _head(model):
     """The first line of a model's text, with the number of its layers: Sequential(5 layers)."""
     layers = sum(1 for _ in model.children())
     return f"{type(model).__name__}({layers} layers)" if layers else repr(model)
-
-
-def split_optimizer_state(state_dict):
-    """An optimizer's state_dict as arrays by name ("3.exp_avg": of parameter 3) and settings of the groups, for two kinds of file."""
-    arrays = {f"{index}.{name}": array for index, entry in state_dict["state"].items() for name, array in entry.items()}
-    return arrays, state_dict["param_groups"]
-
-
-def join_optimizer_state(arrays, param_groups):
-    """The inverse of `split_optimizer_state`.
-
-    Raises
-    ------
-    ValueError
-        A name is not of that form.
-    """
-    state = {}
-    for key, array in arrays.items():
-        index, _, name = key.partition(".")
-        if not index.isdecimal() or not name:
-            raise ValueError(f"{key!r} is no name of an optimizer's array; expected the number of a parameter and a name, as 3.exp_avg")
-        state.setdefault(int(index), {})[name] = array
-    return {"state": state, "param_groups": param_groups}
