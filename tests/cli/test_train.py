@@ -60,6 +60,24 @@ def test_epochs_are_written_as_csv_and_for_tensorboard_on_request(chainrule, tmp
     assert list((tmp_path / "runs" / "fc" / "tensorboard").glob("events.out.tfevents.*"))
 
 
+@pytest.mark.parametrize("options", [(), ("--threads", "1")], ids=["plain", "with threads"])
+def test_the_torch_engine_without_torch_says_what_to_install(tmp_path, options):
+    program = """
+import sys
+class WithoutTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+sys.meta_path.insert(0, WithoutTorch())
+from chainrule.cli.main import main
+main()
+"""
+    command = [sys.executable, "-c", program, "train", "two-layer", "--engine", "torch", *options]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == ["error: this needs PyTorch: pip install chainrule[torch]"]
+
+
 def test_the_twin_in_pytorch_trains_the_same(chainrule, tmp_path):
     for engine in ("hand", "torch"):
         arguments = ["--dropout", "0.2", "--dtype", "float64", "--epochs", "2", "--name", engine, "--engine", engine]

@@ -222,9 +222,9 @@ def _set_threads(threads, engine):
 
         kernels.set_threads(threads)
     else:
-        import torch
+        from chainrule.pytorch import set_num_threads
 
-        torch.set_num_threads(threads)
+        set_num_threads(threads)
 
 
 def _headline(settings, data, trainer):

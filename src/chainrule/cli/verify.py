@@ -72,8 +72,6 @@ def _parity(build, arguments, network, images, labels, seed):
         return
     import copy
 
-    from torch import optim as torch_optim
-
     from chainrule import nn, optim
     from chainrule.training import HandEngine
     from chainrule.verification import ParityError, check_parity, check_training_parity
@@ -94,7 +92,7 @@ def _parity(build, arguments, network, images, labels, seed):
     for name in ("SGD", "RMSprop", "Adam", "AdamW", "Adagrad"):
         ours, theirs = copy.deepcopy(network), copy.deepcopy(twin)
         engine = HandEngine(ours, nn.CrossEntropyLoss(), getattr(optim, name)(ours.parameters(), lr=1e-3))
-        other = pytorch.TorchEngine(theirs, pytorch.nn.CrossEntropyLoss(), getattr(torch_optim, name)(theirs.parameters(), lr=1e-3))
+        other = pytorch.TorchEngine(theirs, pytorch.nn.CrossEntropyLoss(), getattr(pytorch.optim, name)(theirs.parameters(), lr=1e-3))
         try:
             report = check_training_parity(engine, other, [(images, labels)] * 50, seed=seed)
         except ParityError as error:

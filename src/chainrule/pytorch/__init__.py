@@ -4,7 +4,7 @@ The only package that imports torch; everything else reaches it from inside func
 """
 
 try:
-    import torch  # noqa: F401
+    from torch import optim, set_num_threads
 except ImportError as error:
     raise ImportError("this needs PyTorch: pip install chainrule[torch]") from error
 
@@ -12,4 +12,4 @@ from chainrule.pytorch import nn
 from chainrule.pytorch.engine import TorchEngine
 from chainrule.pytorch.weights import copy_weights, to_arrays, to_tensors
 
-__all__ = ["TorchEngine", "copy_weights", "nn", "to_arrays", "to_tensors"]
+__all__ = ["TorchEngine", "copy_weights", "nn", "optim", "set_num_threads", "to_arrays", "to_tensors"]

@@ -64,7 +64,7 @@ def _optimizer(settings, model):
     if settings.engine == "hand":
         library = optim
     else:
-        from torch import optim as library
+        from chainrule.pytorch import optim as library
     kinds = {"sgd": library.SGD, "rmsprop": library.RMSprop, "adam": library.Adam, "adamw": library.AdamW, "adagrad": library.Adagrad}
     momentum = {"momentum": settings.momentum, "nesterov": settings.nesterov} if settings.optimizer == "sgd" else {}
     groups = optim.decay_groups(model, settings.weight_decay) if settings.weight_decay else model.parameters()
