@@ -26,14 +26,41 @@ from chainrule.functional.composites import (
     affine_ln_relu_forward,
     affine_relu_backward,
     affine_relu_forward,
+    conv_bn_relu_backward,
+    conv_bn_relu_forward,
+    conv_relu_backward,
+    conv_relu_forward,
+    conv_relu_pool_backward,
+    conv_relu_pool_forward,
+)
+from chainrule.functional.convolution import (
+    conv_backward_naive,
+    conv_forward_naive,
+    conv_transpose_backward_naive,
+    conv_transpose_forward_naive,
 )
 from chainrule.functional.dropout import dropout_backward, dropout_forward
 from chainrule.functional.layernorm import layernorm_backward, layernorm_forward
 from chainrule.functional.losses import mse_loss, softmax_loss, svm_loss
+from chainrule.functional.pooling import (
+    adaptive_avg_pool_backward,
+    adaptive_avg_pool_forward,
+    avg_pool_backward_naive,
+    avg_pool_forward_naive,
+    global_avg_pool_backward,
+    global_avg_pool_forward,
+    max_pool_backward_naive,
+    max_pool_forward_naive,
+)
+from chainrule.functional.spatial_batchnorm import spatial_batchnorm_backward, spatial_batchnorm_forward
+from chainrule.functional.spatial_groupnorm import spatial_groupnorm_backward, spatial_groupnorm_forward
 from chainrule.functional.update_rules import adam, rmsprop, sgd, sgd_momentum
+from chainrule.functional.upsampling import upsample_nearest_backward, upsample_nearest_forward
 
 __all__ = [
     "adam",
+    "adaptive_avg_pool_backward",
+    "adaptive_avg_pool_forward",
     "affine_backward",
     "affine_bn_relu_backward",
     "affine_bn_relu_forward",
@@ -42,19 +69,35 @@ __all__ = [
     "affine_ln_relu_forward",
     "affine_relu_backward",
     "affine_relu_forward",
+    "avg_pool_backward_naive",
+    "avg_pool_forward_naive",
     "batchnorm_backward",
     "batchnorm_backward_alt",
     "batchnorm_forward",
+    "conv_backward_naive",
+    "conv_bn_relu_backward",
+    "conv_bn_relu_forward",
+    "conv_forward_naive",
+    "conv_relu_backward",
+    "conv_relu_forward",
+    "conv_relu_pool_backward",
+    "conv_relu_pool_forward",
+    "conv_transpose_backward_naive",
+    "conv_transpose_forward_naive",
     "dropout_backward",
     "dropout_forward",
     "gelu_backward",
     "gelu_forward",
     "gelu_tanh_backward",
     "gelu_tanh_forward",
+    "global_avg_pool_backward",
+    "global_avg_pool_forward",
     "layernorm_backward",
     "layernorm_forward",
     "leaky_relu_backward",
     "leaky_relu_forward",
+    "max_pool_backward_naive",
+    "max_pool_forward_naive",
     "mse_loss",
     "relu_backward",
     "relu_forward",
@@ -64,7 +107,13 @@ __all__ = [
     "sigmoid_backward",
     "sigmoid_forward",
     "softmax_loss",
+    "spatial_batchnorm_backward",
+    "spatial_batchnorm_forward",
+    "spatial_groupnorm_backward",
+    "spatial_groupnorm_forward",
     "svm_loss",
     "tanh_backward",
     "tanh_forward",
+    "upsample_nearest_backward",
+    "upsample_nearest_forward",
 ]

@@ -2,13 +2,19 @@
 
 import numpy as np
 
-__all__ = ["check_floating", "check_matrix", "check_mode", "check_shape"]
+__all__ = ["check_floating", "check_images", "check_matrix", "check_mode", "check_shape"]
 
 
 def check_floating(function, name, array):
     """Raise TypeError unless the array is of a floating point dtype; results would be rounded to integers otherwise."""
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(f"{function}: {name} has dtype {array.dtype}; expected floating point, for example {name}.astype(np.float32)")
+
+
+def check_images(function, name, shape):
+    """Raise ValueError unless the shape is that of images, (N, C, H, W)."""
+    if len(shape) != 4:
+        raise ValueError(f"{function}: {name} has shape {tuple(shape)}; expected (N, C, H, W)")
 
 
 def check_matrix(function, name, array):
