@@ -1,4 +1,4 @@
-"""The compiled GELU against its definition and against PyTorch."""
+"""The compiled ReLU, GELU and sum against their definitions and against PyTorch."""
 
 import numpy as np
 import pytest
@@ -65,3 +65,57 @@ def test_what_the_kernels_do_not_take_goes_to_the_definition(x):
     np.testing.assert_array_equal(kernels.gelu_backward(x, cache), functional.gelu_backward(x, functional.gelu_forward(x)[1]))
     with pytest.raises(TypeError, match="expected floating point"):
         kernels.gelu_forward(x.astype(int))
+
+
+def channels_last(values):
+    return np.ascontiguousarray(values.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 3, 2, 5), (3, 17, 29, 31)])
+def test_relu_and_sum_are_their_definitions_and_keep_the_order_of_the_memory(shape, dtype, threads):
+    rng = np.random.default_rng(0)
+    for arrange in (np.asarray, channels_last):
+        x, dout = (arrange(rng.standard_normal(shape).astype(dtype)) for _ in range(2))
+        out, cache = kernels.relu_forward(x)
+        np.testing.assert_array_equal(out, np.maximum(x, 0))
+        dx = kernels.relu_backward(dout, cache)
+        np.testing.assert_array_equal(dx, dout * (x > 0))
+        total = kernels.add(x, dout)
+        np.testing.assert_array_equal(total, x + dout)
+        assert out.strides == dx.strides == total.strides == kernels.gelu_forward(x)[0].strides == x.strides
+
+
+def test_relu_keeps_a_nan():
+    out, cache = kernels.relu_forward(np.array([np.nan, -np.inf, np.inf, -1.0]))
+    np.testing.assert_array_equal(out, [np.nan, 0, np.inf, 0])
+    np.testing.assert_array_equal(kernels.relu_backward(np.ones(4), cache), [0, 0, 1, 0])
+
+
+def test_gelu_of_a_nan_is_nan_and_its_slope_at_infinity_is_1():
+    x = np.array([np.nan, np.inf], np.float32)
+    out, cache = kernels.gelu_forward(x)
+    np.testing.assert_array_equal(out, x)
+    np.testing.assert_array_equal(kernels.gelu_backward(np.ones_like(x), cache), [np.nan, 1])
+
+
+def test_a_result_may_be_written_over_an_input():
+    x = np.random.default_rng(0).standard_normal((50, 60)).astype(np.float32)
+    for forward in (kernels.relu_forward, kernels.gelu_forward):
+        expected, buffer = forward(x)[0], x.copy()
+        assert forward(buffer, out=buffer)[0] is buffer
+        np.testing.assert_array_equal(buffer, expected)
+    total = x.copy()
+    assert kernels.add(total, x, out=total) is total
+    np.testing.assert_array_equal(total, x + x)
+
+
+@pytest.mark.parametrize("name", ["relu", "gelu"])
+def test_every_number_of_threads_gives_the_same_bits_and_nothing_beside_them(name, threads):
+    memory = np.full(100_000 + 128, 77, np.float32)
+    x = np.random.default_rng(0).standard_normal(100_000).astype(np.float32)
+    out, _ = getattr(kernels, f"{name}_forward")(x, out=memory[64:-64])
+    parts = [getattr(kernels, f"{name}_forward")(part)[0] for part in np.split(x, 20)]  # too few numbers for two threads
+    np.testing.assert_array_equal(out, np.concatenate(parts))
+    assert np.all(memory[:64] == 77)
+    assert np.all(memory[-64:] == 77)

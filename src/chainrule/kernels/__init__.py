@@ -3,7 +3,7 @@
 Numba is imported, and a kernel compiled (or loaded from the cache on disk), when it is first called.
 """
 
-from chainrule.kernels.activations import gelu_backward, gelu_forward
+from chainrule.kernels.activations import add, gelu_backward, gelu_forward, relu_backward, relu_forward
 from chainrule.kernels.affine import (
     affine_backward,
     affine_backward_parameters,
@@ -12,34 +12,109 @@ from chainrule.kernels.affine import (
     affine_relu_backward_parameters,
     affine_relu_forward,
 )
+from chainrule.kernels.batches import prepare_batch
 from chainrule.kernels.batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_relu_backward, batchnorm_relu_forward
 from chainrule.kernels.compiler import describe, on_compile, set_threads, threads
+from chainrule.kernels.convolution import (
+    conv_backward,
+    conv_backward_parameters,
+    conv_direct_backward,
+    conv_direct_forward,
+    conv_forward,
+    conv_pool_backward,
+    conv_pool_backward_parameters,
+    conv_pool_forward,
+    conv_relu_backward,
+    conv_relu_backward_parameters,
+    conv_relu_forward,
+    conv_relu_pool_backward,
+    conv_relu_pool_backward_parameters,
+    conv_relu_pool_forward,
+)
 from chainrule.kernels.layernorm import layernorm_backward, layernorm_forward
 from chainrule.kernels.losses import softmax_loss
+from chainrule.kernels.pooling import (
+    adaptive_avg_pool_backward,
+    adaptive_avg_pool_forward,
+    avg_pool_backward,
+    avg_pool_forward,
+    max_pool_backward,
+    max_pool_forward,
+)
+from chainrule.kernels.spatial_norm import (
+    spatial_batchnorm_add_relu_backward,
+    spatial_batchnorm_add_relu_forward,
+    spatial_batchnorm_backward,
+    spatial_batchnorm_forward,
+    spatial_batchnorm_gelu_backward,
+    spatial_batchnorm_gelu_forward,
+    spatial_batchnorm_relu_backward,
+    spatial_batchnorm_relu_forward,
+    spatial_groupnorm_backward,
+    spatial_groupnorm_forward,
+    spatial_groupnorm_relu_backward,
+    spatial_groupnorm_relu_forward,
+)
 from chainrule.kernels.updates import adagrad, adam, rmsprop, sgd
 
 __all__ = [
     "adagrad",
     "adam",
+    "adaptive_avg_pool_backward",
+    "adaptive_avg_pool_forward",
+    "add",
     "affine_backward",
     "affine_backward_parameters",
     "affine_forward",
     "affine_relu_backward",
     "affine_relu_backward_parameters",
     "affine_relu_forward",
+    "avg_pool_backward",
+    "avg_pool_forward",
     "batchnorm_backward",
     "batchnorm_forward",
     "batchnorm_relu_backward",
     "batchnorm_relu_forward",
+    "conv_backward",
+    "conv_backward_parameters",
+    "conv_direct_backward",
+    "conv_direct_forward",
+    "conv_forward",
+    "conv_pool_backward",
+    "conv_pool_backward_parameters",
+    "conv_pool_forward",
+    "conv_relu_backward",
+    "conv_relu_backward_parameters",
+    "conv_relu_forward",
+    "conv_relu_pool_backward",
+    "conv_relu_pool_backward_parameters",
+    "conv_relu_pool_forward",
     "describe",
     "gelu_backward",
     "gelu_forward",
     "layernorm_backward",
     "layernorm_forward",
+    "max_pool_backward",
+    "max_pool_forward",
     "on_compile",
+    "prepare_batch",
+    "relu_backward",
+    "relu_forward",
     "rmsprop",
     "set_threads",
     "sgd",
     "softmax_loss",
+    "spatial_batchnorm_add_relu_backward",
+    "spatial_batchnorm_add_relu_forward",
+    "spatial_batchnorm_backward",
+    "spatial_batchnorm_forward",
+    "spatial_batchnorm_gelu_backward",
+    "spatial_batchnorm_gelu_forward",
+    "spatial_batchnorm_relu_backward",
+    "spatial_batchnorm_relu_forward",
+    "spatial_groupnorm_backward",
+    "spatial_groupnorm_forward",
+    "spatial_groupnorm_relu_backward",
+    "spatial_groupnorm_relu_forward",
     "threads",
 ]

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from chainrule.kernels.workspace import empty
+
 __all__ = ["deliver", "fits", "flat", "room"]
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -27,10 +29,10 @@ def room(buffer, name, shape, dtype):
         If the buffer has another shape or dtype than the output.
     """
     if buffer is None:
-        return np.empty(shape, dtype)
+        return empty(shape, dtype)
     if buffer.shape != shape or buffer.dtype != dtype:
         raise ValueError(f"{name}: the buffer is {buffer.dtype} {buffer.shape}; the result is {dtype} {shape}")
-    return buffer if buffer.flags.carray else np.empty(shape, dtype)
+    return buffer if buffer.flags.carray else empty(shape, dtype)
 
 
 def deliver(result, buffer):

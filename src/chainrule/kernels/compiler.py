@@ -25,6 +25,8 @@ def _available():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+SHARED = "tile", "vectors", "parallel", "elementwise"  # files of compiled/ that the others are built from
+
 _threads = _available()
 _callbacks = []
 
@@ -91,17 +93,18 @@ def cache_folder():
     """Where compiled kernels are kept: NUMBA_CACHE_DIR, else the user's cache folder; a temporary folder if that cannot be written to."""
     import platformdirs
 
-    # Numba compiles anew when the file of a function changes; all of ours are built from tile.py, which it does not look at
-    tile = hashlib.sha256((Path(__file__).parent / "compiled" / "tile.py").read_bytes()).hexdigest()[:12]
+    # Numba compiles anew when the file of a function changes; it does not look at those that the function is built from
+    sources = [(Path(__file__).parent / "compiled" / f"{name}.py").read_bytes() for name in SHARED]
+    version = hashlib.sha256(b"".join(sources)).hexdigest()[:12]
     candidates = [platformdirs.user_cache_path("chainrule") / "kernels"]
     if os.environ.get("NUMBA_CACHE_DIR"):
         candidates.insert(0, Path(os.environ["NUMBA_CACHE_DIR"]) / "chainrule")
     for folder in candidates:
         try:
             if folder.is_absolute() or "NUMBA_CACHE_DIR" in os.environ:  # without a home folder it would be "~" in the working directory
-                (folder / tile).mkdir(parents=True, exist_ok=True)
-                tempfile.TemporaryFile(dir=folder / tile).close()
-                return folder / tile
+                (folder / version).mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder / version).close()
+                return folder / version
         except OSError:
             continue
     folder = tempfile.mkdtemp(prefix="chainrule-kernels-")

@@ -13,6 +13,8 @@ multiplication, 2008):
 
 Every array is taken as flat, C-contiguous memory, whatever its number of dimensions; offsets and strides count elements. Nothing is
 checked: the caller makes sure that ROWS rows of V whole vectors are there, and packs what is narrower into padded scratch.
+
+The operations whose names end in _rows or _lanes take, instead of one stride, an array of places: the rows may lie anywhere.
 """
 
 from llvmlite import binding, ir
@@ -21,7 +23,22 @@ from numba.core import cgutils, config
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
 
-__all__ = ["ROWS", "VECTOR_BYTES", "Tile", "copy", "load", "multiply_add", "relu", "store", "transpose", "zeros"]
+__all__ = [
+    "ROWS",
+    "VECTOR_BYTES",
+    "Tile",
+    "copy",
+    "load",
+    "load_rows",
+    "multiply_add",
+    "multiply_add_lanes",
+    "multiply_add_rows",
+    "relu",
+    "store",
+    "store_rows",
+    "transpose",
+    "zeros",
+]
 
 
 TRIPLE, CPU, FEATURES = cpu_target.target_context.codegen().magic_tuple()
@@ -83,6 +100,21 @@ def broadcast(builder, vector, scalar):
     return builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), None))
 
 
+def multiply_adder(builder, vector, dtype):
+    """The instruction a * b + c, rounded once where the processor has it, twice elsewhere (llvm.fma would call a slow, sometimes missing
+    library function there).
+    """
+    name = f"llvm.fmuladd.v{vector.count}f{dtype.bitwidth}"
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+
+
+def row_pointers(context, builder, tile, array_type, array, places_type, places):
+    """Pointers to array[places[r]] for every row r of the tile."""
+    start = element_pointer(context, builder, array_type, array, ir.Constant(ir.IntType(64), 0))
+    place = element_pointer(context, builder, places_type, places, ir.Constant(ir.IntType(64), 0))
+    return [builder.gep(start, [builder.load(builder.gep(place, [ir.Constant(ir.IntType(64), r)]))]) for r in range(tile.rows)]
+
+
 @intrinsic(prefer_literal=True)
 def zeros(typing, x, rows, vectors):
     """A tile of zeros of x's dtype; rows and vectors are literal numbers."""
@@ -113,17 +145,12 @@ def load(typing, tile, x, i, stride):
 
 @intrinsic
 def multiply_add(typing, tile, x, i, stride, w, j):
-    """Row r of the tile plus x[i + r * stride] * w[j :], for all rows: a product of a column and a row.
-
-    The multiply-add is rounded once where the processor has such an instruction, twice elsewhere (llvm.fmuladd; llvm.fma would call a slow,
-    sometimes missing, library function there).
-    """
+    """Row r of the tile plus x[i + r * stride] * w[j :], for all rows: a product of a column and a row."""
 
     def generate(context, builder, signature, args):
         out, x_array, x_offset, x_stride, w_array, w_offset = args
         vector = vector_type(tile.dtype)
-        name = f"llvm.fmuladd.v{vector.count}f{tile.dtype.bitwidth}"
-        fused = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+        fused = multiply_adder(builder, vector, tile.dtype)
         w_pointer = element_pointer(context, builder, w, w_array, w_offset)
         w_vectors = [builder.load(vector_pointer(builder, tile, w_pointer, v), align=1) for v in range(tile.vectors)]
         x_pointer = element_pointer(context, builder, x, x_array, x_offset)
@@ -167,6 +194,75 @@ def store(typing, tile, x, i, stride):
         return context.get_dummy_value()
 
     return types.void(tile, x, types.intp, types.intp), generate
+
+
+@intrinsic
+def load_rows(typing, tile, x, places):
+    """The tile whose row r is x[places[r] :]."""
+
+    def generate(context, builder, signature, args):
+        out, array, place_array = args
+        for r, pointer in enumerate(row_pointers(context, builder, tile, x, array, places, place_array)):
+            for v in range(tile.vectors):
+                vector = builder.load(vector_pointer(builder, tile, pointer, v), align=1)
+                out = builder.insert_value(out, vector, r * tile.vectors + v)
+        return out
+
+    return tile(tile, x, places), generate
+
+
+@intrinsic
+def multiply_add_rows(typing, tile, x, i, places, w, j):
+    """Row r of the tile plus x[i + places[r]] * w[j :], for all rows: as `multiply_add`, from rows that lie anywhere."""
+
+    def generate(context, builder, signature, args):
+        out, x_array, x_offset, place_array, w_array, w_offset = args
+        vector = vector_type(tile.dtype)
+        fused = multiply_adder(builder, vector, tile.dtype)
+        w_pointer = element_pointer(context, builder, w, w_array, w_offset)
+        w_vectors = [builder.load(vector_pointer(builder, tile, w_pointer, v), align=1) for v in range(tile.vectors)]
+        for r, pointer in enumerate(row_pointers(context, builder, tile, x, x_array, places, place_array)):
+            factor = broadcast(builder, vector, builder.load(builder.gep(pointer, [x_offset])))
+            for v in range(tile.vectors):
+                k = r * tile.vectors + v
+                out = builder.insert_value(out, builder.call(fused, [factor, w_vectors[v], builder.extract_value(out, k)]), k)
+        return out
+
+    return tile(tile, x, types.intp, places, w, types.intp), generate
+
+
+@intrinsic
+def multiply_add_lanes(typing, tile, x, i, places, w, j):
+    """Row r of the tile plus x[i + places[r] :] * w[j :], number by number, for all rows."""
+
+    def generate(context, builder, signature, args):
+        out, x_array, x_offset, place_array, w_array, w_offset = args
+        fused = multiply_adder(builder, vector_type(tile.dtype), tile.dtype)
+        w_pointer = element_pointer(context, builder, w, w_array, w_offset)
+        w_vectors = [builder.load(vector_pointer(builder, tile, w_pointer, v), align=1) for v in range(tile.vectors)]
+        for r, row in enumerate(row_pointers(context, builder, tile, x, x_array, places, place_array)):
+            pointer = builder.gep(row, [x_offset])
+            for v in range(tile.vectors):
+                k = r * tile.vectors + v
+                factor = builder.load(vector_pointer(builder, tile, pointer, v), align=1)
+                out = builder.insert_value(out, builder.call(fused, [factor, w_vectors[v], builder.extract_value(out, k)]), k)
+        return out
+
+    return tile(tile, x, types.intp, places, w, types.intp), generate
+
+
+@intrinsic
+def store_rows(typing, tile, x, places):
+    """x[places[r] :] = row r of the tile."""
+
+    def generate(context, builder, signature, args):
+        value, array, place_array = args
+        for r, pointer in enumerate(row_pointers(context, builder, tile, x, array, places, place_array)):
+            for v in range(tile.vectors):
+                builder.store(builder.extract_value(value, r * tile.vectors + v), vector_pointer(builder, tile, pointer, v), align=1)
+        return context.get_dummy_value()
+
+    return types.void(tile, x, places), generate
 
 
 @intrinsic

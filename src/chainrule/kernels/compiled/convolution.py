@@ -1,0 +1,820 @@
+# pyright: reportCallIssue=false
+# (the first parameter of an intrinsic is Numba's own; a caller does not pass it)
+"""Direct convolution on the register tile, for images that lie channels-last.
+
+A convolution is, for every output pixel, the product of the pixels under the window with the weights. Three walks make up a layer:
+
+    out  rows of the tile: output pixels     sum over (tap, channel)            `correlate`
+    dx   rows of the tile: input pixels      sum over (tap, filter)             `correlate`, with the turned weights
+    dw   rows of the tile: (tap, channel)    sum over output pixels             `accumulate`
+
+Where a tile reads is not computed but looked up: a place is the distance of a pixel, or of a tap, from the first number of an image, and
+what stands at pixel p under tap t is image[pixels[p] + taps[t]]. So stride, dilation, padding and groups are matters of the tables
+(`chainrule.kernels.direct` makes them), and rows of a tile need not be neighbours in the image.
+
+Padded images go through a small scratch of the thread's own that stays in its cache; ReLU's mask and the expansion of a pooled gradient
+are applied as the gradient is copied there.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from chainrule.kernels.compiled.matmul import Matrix
+from chainrule.kernels.compiled.matmul import pack as pack_matrix
+from chainrule.kernels.compiled.tile import (
+    ROWS,
+    VECTOR_BYTES,
+    copy,
+    load,
+    load_rows,
+    multiply_add,
+    multiply_add_lanes,
+    multiply_add_rows,
+    relu,
+    store,
+    store_rows,
+    zeros,
+)
+from chainrule.kernels.compiled.vectors import keep_where_positive, pool_columns, unpool_left, unpool_right
+
+__all__ = [
+    "add_partials",
+    "backward",
+    "backward_part",
+    "depthwise_backward",
+    "depthwise_backward_part",
+    "depthwise_forward",
+    "depthwise_forward_part",
+    "forward",
+    "forward_part",
+    "forward_pool",
+    "forward_pool_part",
+    "pack_weights",
+]
+
+OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
+INNER = {"error_model": "numpy", "boundscheck": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+BLOCK = 192  # pixels whose gradients are multiplied with all taps before the next ones: they stay in the L1 cache
+
+
+@njit(**OPTIONS)
+def pack_weights(packed, w, strides, taps, each, columns, groups, walks):
+    """The weights in the order in which the tiles read them: for each walk, group and pair of vectors of columns its rows.
+
+    The row of tap t and channel e begins at w[taps[t] + e * strides[0]]; columns are strides[1] apart, groups strides[2]. What of the last
+    vector no column fills is zero.
+    """
+    lanes = VECTOR_BYTES // packed.itemsize
+    vectors = (columns + lanes - 1) // lanes
+    for s in range(len(walks)):
+        depth = walks[s, 3]
+        for g in range(groups):
+            for v in range(0, vectors, 2):
+                width = min(2, vectors - v) * lanes
+                start = (groups * vectors * walks[s, 2] + (g * vectors + v) * depth) * lanes
+                here = min(width, columns - v * lanes)
+                if here < width:
+                    packed[start : start + depth * width] = 0
+                for t in range(depth // each):
+                    target = Matrix(packed[start + t * each * width :], np.int64(0), np.int64(width), np.int64(1))
+                    first = taps[walks[s, 2] // each + t] + g * strides[2] + v * lanes * strides[1]
+                    pack_matrix(target, Matrix(w, first, strides[0], strides[1]), each, here)
+
+
+@njit(**INNER)
+def copy_image(target, base, frame, image, offset, strides):
+    """One image into its frame, which has room for padding; what does not fit into the frame is left out (no window reaches it)."""
+    H, W, C, top, left, height, width = frame
+    _, channel, row, column = strides
+    columns = max(0, min(W, width - left))
+    for h in range(min(H, height - top)):
+        start, source = base + ((h + top) * width + left) * C, offset + h * row
+        if channel == 1:
+            copy(target, start, image, source, columns * C)
+        else:
+            for i in range(columns):
+                for c in range(C):
+                    target[start + i * C + c] = image[source + i * column + c * channel]
+
+
+@njit(**INNER)
+def copy_rectified(target, base, frame, dout, out, n, edge):
+    """The gradient of image n into its frame where `out`, the output of the ReLU, is positive; 0 elsewhere."""
+    H, W, C, top, left, _, width = frame
+    lanes = VECTOR_BYTES // dout.itemsize
+    for h in range(H):
+        start, source = base + ((h + top) * width + left) * C, (n * H + h) * W * C
+        for i in range(0, W * C, lanes):
+            here = W * C - i
+            if here >= lanes:
+                tile = keep_where_positive(load(zeros(dout, 1, 1), dout, source + i, 0), load(zeros(dout, 1, 1), out, source + i, 0))
+                store(tile, target, start + i, 0)
+            else:
+                copy(edge, 0, dout, source + i, here)
+                copy(edge, lanes, out, source + i, here)
+                tile = keep_where_positive(load(zeros(dout, 1, 1), edge, 0, 0), load(zeros(dout, 1, 1), edge, lanes, 0))
+                store(tile, edge, 0, 0)
+                copy(target, start + i, edge, 0, here)
+
+
+@njit(**INNER)
+def copy_pooled(target, base, frame, dout, winners, n, edge):
+    """The gradient of a pooled image n into its frame: each value goes to the one of four pixels that won, the other three get 0."""
+    H, W, C, top, left, _, width = frame
+    lanes, line = VECTOR_BYTES // dout.itemsize, width * C
+    edge_winners = np.empty(lanes, np.uint8)
+    for h in range(H // 2):
+        for i in range(W // 2):
+            start, source = base + ((2 * h + top) * width + 2 * i + left) * C, ((n * (H // 2) + h) * (W // 2) + i) * C
+            for c in range(0, C, lanes):
+                here = C - c
+                if here >= lanes:
+                    tile = load(zeros(dout, 1, 1), dout, source + c, 0)
+                    store(unpool_left(tile, winners, source + c, 0), target, start + c, line)
+                    store(unpool_right(tile, winners, source + c, 0), target, start + C + c, line)
+                else:
+                    copy(edge, 0, dout, source + c, here)
+                    copy(edge_winners, 0, winners, source + c, here)
+                    tile = load(zeros(dout, 1, 1), edge, 0, 0)
+                    store(unpool_left(tile, edge_winners, 0, 0), edge, 0, lanes)
+                    store(unpool_right(tile, edge_winners, 0, 0), edge, 2 * lanes, lanes)
+                    for k in range(4):
+                        copy(target, start + c + k // 2 * C + k % 2 * line, edge, k * lanes, here)
+
+
+@njit(**INNER)
+def copy_gradient(target, base, frame, dout, out, winners, n, edge):
+    """The gradient before ReLU and pooling of image n into its frame; `out` and `winners` are empty where there is none of them."""
+    H, W, C, top, left, _, width = frame
+    if winners.size:
+        copy_pooled(target, base, frame, dout, winners, n, edge)
+    elif out.size:
+        copy_rectified(target, base, frame, dout, out, n, edge)
+    else:
+        for h in range(H):
+            copy(target, base + ((h + top) * width + left) * C, dout, (n * H + h) * W * C, W * C)
+
+
+def sweep_of(multiply, rows, vectors):
+    """The loop over tiles of rows x vectors (a tile's size is part of its type)."""
+
+    @njit(**INNER)
+    def sweep(image, base, pixels, steps, step, depth, weights, j, bias, b, out, out_base, places, first, last, columns, rectify, edge, at):
+        """Output pixels first to last of one block of columns: bias + the sum over `depth` steps of image * weights, then max(0, .)."""
+        inside, outside = at[0], at[1]
+        width = vectors * VECTOR_BYTES // out.itemsize
+        for p in range(first, last, rows):
+            for r in range(rows):  # of the last tile some rows may be the last pixel, computed again
+                q = min(p + r, last - 1)
+                inside[r], outside[r] = base + pixels[q], out_base + places[q]
+            tile = load(zeros(out, rows, vectors), bias, b, 0)
+            for k in range(depth):
+                tile = multiply(tile, image, steps[step + k], inside, weights, j + k * width)
+            if rectify:
+                tile = relu(tile)
+            if columns >= width:
+                store_rows(tile, out, outside)
+            else:
+                store(tile, edge, 0, width)
+                for r in range(rows):
+                    copy(out, outside[r], edge, r * width, columns)
+
+    return sweep
+
+
+def gather_of(multiply, rows, vectors):
+    """The loop over tiles of rows x vectors of dw."""
+
+    @njit(**INNER)
+    def gather(image, base, pixels, steps, depth, gradient, gradient_base, places, first, last, partial, j, pitch, at):
+        """Adds to partial, depth rows of pitch numbers, the products of image (a column of steps) and gradient (a row) at each pixel."""
+        inside, outside = at[0], at[1]
+        for q in range(0, depth, rows):
+            for r in range(rows):  # of the last tile some rows may be the last step, computed again
+                k = min(q + r, depth - 1)
+                inside[r], outside[r] = base + steps[k], j + k * pitch
+            tile = load_rows(zeros(partial, rows, vectors), partial, outside)
+            for p in range(first, last):
+                tile = multiply(tile, image, pixels[p], inside, gradient, gradient_base + places[p])
+            store_rows(tile, partial, outside)
+
+    return gather
+
+
+def correlate_of(multiply, slide):
+    """A walk over the pixels; the columns of the output see all channels of their group (slide 0), or each its own (slide 1)."""
+    sweep_two, sweep_one = sweep_of(multiply, ROWS, 2), sweep_of(multiply, 2 * ROWS, 1)
+
+    @njit(**INNER)
+    def correlate(
+        image, base, each, walks, pixels, places, steps, weights, bias, out, out_base, columns, groups, images, rectify, edge, at
+    ):
+        lanes = VECTOR_BYTES // out.itemsize
+        vectors = (columns + lanes - 1) // lanes
+        for s in range(len(walks)):
+            first, count, step, depth = walks[s]
+            last = first + images * count
+            for g in range(groups):
+                for v in range(0, vectors, 2):
+                    i, b, o = base + g * each + v * lanes * slide, (g * vectors + v) * lanes, out_base + g * columns + v * lanes
+                    j = groups * vectors * lanes * step + b * depth
+                    here = columns - v * lanes
+                    if v + 1 < vectors:
+                        sweep_two(
+                            image, i, pixels, steps, step, depth, weights, j, bias, b, out, o, places, first, last, here, rectify, edge, at
+                        )
+                    else:
+                        sweep_one(
+                            image, i, pixels, steps, step, depth, weights, j, bias, b, out, o, places, first, last, here, rectify, edge, at
+                        )
+
+    return correlate
+
+
+def accumulate_of(multiply, slide):
+    """A walk over the taps, as `correlate_of`."""
+    gather_two, gather_one = gather_of(multiply, ROWS, 2), gather_of(multiply, 2 * ROWS, 1)
+
+    @njit(**INNER)
+    def accumulate(image, base, each, pixels, steps, depth, gradient, gradient_base, places, count, partial, columns, groups, at):
+        lanes = VECTOR_BYTES // partial.itemsize
+        vectors = (columns + lanes - 1) // lanes
+        pitch = vectors * lanes
+        for first in range(0, count, BLOCK):
+            last = min(first + BLOCK, count)
+            for g in range(groups):
+                for v in range(0, vectors, 2):
+                    i, d = base + g * each + v * lanes * slide, gradient_base + g * columns + v * lanes
+                    j = g * depth * pitch + v * lanes
+                    if v + 1 < vectors:
+                        gather_two(image, i, pixels, steps, depth, gradient, d, places, first, last, partial, j, pitch, at)
+                    else:
+                        gather_one(image, i, pixels, steps, depth, gradient, d, places, first, last, partial, j, pitch, at)
+
+    return accumulate
+
+
+@njit(**INNER)
+def add_pixels(sums, start, gradient, base, places, count, F, edge):
+    """sums[start : start + F] += the sum of the gradient's pixels; each row of a tile adds up every so manyth, lest additions wait."""
+    lanes = VECTOR_BYTES // sums.itemsize
+    ones, whole = np.ones(lanes, sums.dtype), count // ROWS * ROWS
+    for c in range(0, F, lanes):
+        tile = zeros(sums, ROWS, 1)
+        for p in range(0, whole, ROWS):
+            tile = multiply_add_lanes(tile, gradient, base + c, places[p : p + ROWS], ones, 0)
+        store(tile, edge, 0, lanes)
+        total = load(zeros(sums, 1, 1), sums, start + c, 0)
+        for r in range(ROWS):
+            total = multiply_add(total, ones, 0, 0, edge, r * lanes)
+        for p in range(whole, count):
+            total = multiply_add(total, ones, 0, 0, gradient, base + places[p] + c)
+        store(total, sums, start + c, 0)
+
+
+@njit(**INNER)
+def pool_line(values, size, width, columns, rectify, out, winners, base, pitch, count, edge, edge_winners):
+    """2 x 2 max pooling of two lines of `width` pixels of `size` numbers, one after the other, into `count` pixels, `pitch` apart."""
+    lanes = VECTOR_BYTES // out.itemsize
+    for i in range(count):
+        for c in range(0, columns, lanes):
+            start, place, here = 2 * i * size + c, base + i * pitch + c, columns - c
+            left = load(zeros(out, 2, 1), values, start, width * size)
+            right = load(zeros(out, 2, 1), values, start + size, width * size)
+            if here >= lanes:
+                highest = pool_columns(left, right, rectify, winners, place, 0)
+                store(relu(highest) if rectify else highest, out, place, 0)
+            else:
+                highest = pool_columns(left, right, rectify, edge_winners, 0, 0)
+                store(relu(highest) if rectify else highest, edge, 0, 0)
+                copy(out, place, edge, 0, here)
+                copy(winners, place, edge_winners, 0, here)
+
+
+def forward_of(correlate):
+    @njit(**INNER)
+    def forward_part(
+        x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, parts, part
+    ):  # fmt: skip
+        """out of a part of the images; batch: how many there are, and how many go through the scratch together."""
+        N, together = batch
+        C = frame[2]
+        image, size, out_size = x if direct else scratch[part], frame[5] * frame[6] * C, out.size // N
+        edge, at = np.empty(2 * ROWS * VECTOR_BYTES // out.itemsize, out.dtype), np.empty((2, 2 * ROWS), np.int64)
+        if not direct:
+            image[:] = 0  # the padding; the rest is written over by every image
+        for n in range(N * part // parts, N * (part + 1) // parts, together):
+            images = min(together, N * (part + 1) // parts - n)
+            for m in range(0 if direct else images):
+                copy_image(image, m * size, frame, x, (n + m) * strides[0], strides)
+            base = n * strides[0] if direct else 0
+            correlate(
+                image, base, C // groups, walks, pixels, places, steps, weights, bias, out, n * out_size, filters // groups, groups, images,
+                rectify, edge, at,
+            )  # fmt: skip
+
+    return forward_part
+
+
+def backward_of(correlate, accumulate):
+    @njit(**INNER)
+    def backward_part(
+        x, strides, frame, direct, pixels, steps,
+        dout,  dout_frame, dout_direct, places, out, winners, partial, with_db,
+        dx, dx_walks, dx_pixels, dx_places, dx_steps, dx_weights,
+        groups, batch, scratch, parts, part,
+    ):  # fmt: skip
+        """dx of a part of the images, and this part's share of the sums dw and db, which it leaves in its row of `partial`."""
+        N, together = batch
+        C, F, lanes = frame[2], dout_frame[2], VECTOR_BYTES // x.itemsize
+        size, dout_size, dx_size = frame[5] * frame[6] * C, dout_frame[5] * dout_frame[6] * F, dx.size // N
+        sums, own = partial[part], scratch[part]
+        sums[:], own[:] = 0, 0
+        image, gradient = x if direct else own, dout if dout_direct else own[0 if direct else together * size :]
+        edge, at = np.empty(2 * ROWS * VECTOR_BYTES // x.itemsize, x.dtype), np.empty((2, 2 * ROWS), np.int64)
+        no_bias = np.zeros(C + 2 * groups * VECTOR_BYTES, x.dtype)
+        for n in range(N * part // parts, N * (part + 1) // parts, together):
+            images = min(together, N * (part + 1) // parts - n)
+            for m in range(images):
+                if not direct:
+                    copy_image(image, m * size, frame, x, (n + m) * strides[0], strides)
+                if not dout_direct:
+                    copy_gradient(gradient, m * dout_size, dout_frame, dout, out, winners, n + m, edge)
+            base, dout_base = n * strides[0] if direct else 0, n * dout_size if dout_direct else 0
+            count = images * (len(pixels) // together)
+            accumulate(
+                image, base, C // groups, pixels, steps, len(steps), gradient, dout_base, places, count, sums, F // groups, groups, at
+            )  # fmt: skip
+            if with_db:
+                add_pixels(sums, sums.size - (F + lanes - 1) // lanes * lanes, gradient, dout_base, places, count, F, edge)
+            if dx.size:
+                correlate(
+                    gradient, dout_base, F // groups, dx_walks, dx_pixels, dx_places, dx_steps, dx_weights, no_bias, dx, n * dx_size,
+                    C // groups, groups, images, False, edge, at,
+                )  # fmt: skip
+
+    return backward_part
+
+
+@njit(**INNER)
+def pooled_forward(
+    x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, winners, output, filters, groups, batch, rectify, scratch,
+    parts, part,
+):  # fmt: skip
+    """As `forward_part`, pooled: some pairs of rows of the convolution's output at a time go into a scratch of `places`, and from there."""
+    N, together = batch
+    C, columns, OH, OW = frame[2], filters // groups, output[0], output[1]
+    image, size, out_size = x if direct else scratch[part], frame[5] * frame[6] * C, out.size // N
+    lanes = VECTOR_BYTES // out.itemsize
+    vectors, pitch, pairs = (columns + lanes - 1) // lanes, 2 * lanes, max(1, 32 // OW)
+    lines, at = np.empty(pairs * 2 * OW * pitch, out.dtype), np.empty((2, 2 * ROWS), np.int64)
+    edge, edge_winners = np.empty(lanes, out.dtype), np.empty(lanes, np.uint8)
+    depth = len(steps)
+    if not direct:
+        image[:] = 0
+    for n in range(N * part // parts, N * (part + 1) // parts, together):
+        images = min(together, N * (part + 1) // parts - n)
+        for m in range(0 if direct else images):
+            copy_image(image, m * size, frame, x, (n + m) * strides[0], strides)
+        base = n * strides[0] if direct else 0
+        for g in range(groups):
+            for v in range(0, vectors, 2):
+                i, b = base + g * (C // groups), (g * vectors + v) * lanes
+                here = min(columns - v * lanes, pitch)
+                for m in range(images):
+                    for h in range(0, OH // 2, pairs):
+                        first, last = (m * OH + 2 * h) * OW, (m * OH + 2 * min(h + pairs, OH // 2)) * OW
+                        if v + 1 < vectors:
+                            pooled_sweep_two(
+                                image, i, pixels, steps, 0, depth, weights, b * depth, bias, b, lines, -first * pitch, places, first, last,
+                                pitch, rectify, lines, at,
+                            )  # fmt: skip
+                        else:
+                            pooled_sweep_one(
+                                image, i, pixels, steps, 0, depth, weights, b * depth, bias, b, lines, -first * pitch, places, first, last,
+                                pitch, rectify, lines, at,
+                            )  # fmt: skip
+                        for pair in range((last - first) // (2 * OW)):
+                            place = (n + m) * out_size + (h + pair) * (OW // 2) * filters + g * columns + v * lanes
+                            values = lines[pair * 2 * OW * pitch : (pair + 1) * 2 * OW * pitch]
+                            pool_line(values, pitch, OW, here, rectify, out, winners, place, filters, OW // 2, edge, edge_winners)
+
+
+@njit(**OPTIONS)
+def add_partials(partial, dw, db, depth, columns, groups, with_db):
+    """dw (depth, groups * columns) and db: the partial sums, added in the order of the threads that made them."""
+    lanes = VECTOR_BYTES // dw.itemsize
+    pitch, F = (columns + lanes - 1) // lanes * lanes, groups * columns
+    for row in range(depth * groups):
+        k, g = row // groups, row % groups
+        start = (g * depth + k) * pitch
+        total = dw[k * F + g * columns : k * F + (g + 1) * columns]
+        copy(total, 0, partial[0], start, columns)
+        for t in range(1, len(partial)):
+            for f in range(columns):
+                total[f] += partial[t, start + f]
+    if with_db:
+        start = partial.shape[1] - (F + lanes - 1) // lanes * lanes
+        copy(db, 0, partial[0], start, F)
+        for t in range(1, len(partial)):
+            for f in range(F):
+                db[f] += partial[t, start + f]
+
+
+pooled_sweep_two, pooled_sweep_one = sweep_of(multiply_add_rows, ROWS, 2), sweep_of(multiply_add_rows, 2 * ROWS, 1)
+correlate_groups, correlate_channels = correlate_of(multiply_add_rows, 0), correlate_of(multiply_add_lanes, 1)
+accumulate_groups, accumulate_channels = accumulate_of(multiply_add_rows, 0), accumulate_of(multiply_add_lanes, 1)
+forward_groups, forward_channels = forward_of(correlate_groups), forward_of(correlate_channels)
+backward_groups, backward_channels = backward_of(correlate_groups, accumulate_groups), backward_of(correlate_channels, accumulate_channels)
+
+
+@njit(**OPTIONS)
+def forward_part(
+    x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, parts, part
+):
+    forward_groups(
+        x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, parts, part
+    )
+
+
+@njit(parallel=True, **OPTIONS)
+def forward(x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, threads):
+    for part in prange(threads):
+        forward_groups(
+            x,
+            strides,
+            frame,
+            direct,
+            walks,
+            pixels,
+            places,
+            steps,
+            weights,
+            bias,
+            out,
+            filters,
+            groups,
+            batch,
+            rectify,
+            scratch,
+            threads,
+            np.int64(part),
+        )
+
+
+@njit(**OPTIONS)
+def depthwise_forward_part(
+    x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, parts, part
+):
+    forward_channels(
+        x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, parts, part
+    )
+
+
+@njit(parallel=True, **OPTIONS)
+def depthwise_forward(
+    x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, threads
+):
+    for part in prange(threads):
+        forward_channels(
+            x,
+            strides,
+            frame,
+            direct,
+            walks,
+            pixels,
+            places,
+            steps,
+            weights,
+            bias,
+            out,
+            filters,
+            groups,
+            batch,
+            rectify,
+            scratch,
+            threads,
+            np.int64(part),
+        )
+
+
+@njit(**OPTIONS)
+def forward_pool_part(
+    x,
+    strides,
+    frame,
+    direct,
+    walks,
+    pixels,
+    places,
+    steps,
+    weights,
+    bias,
+    out,
+    winners,
+    output,
+    filters,
+    groups,
+    batch,
+    rectify,
+    scratch,
+    parts,
+    part,
+):
+    pooled_forward(
+        x,
+        strides,
+        frame,
+        direct,
+        walks,
+        pixels,
+        places,
+        steps,
+        weights,
+        bias,
+        out,
+        winners,
+        output,
+        filters,
+        groups,
+        batch,
+        rectify,
+        scratch,
+        parts,
+        part,
+    )
+
+
+@njit(parallel=True, **OPTIONS)
+def forward_pool(
+    x,
+    strides,
+    frame,
+    direct,
+    walks,
+    pixels,
+    places,
+    steps,
+    weights,
+    bias,
+    out,
+    winners,
+    output,
+    filters,
+    groups,
+    batch,
+    rectify,
+    scratch,
+    threads,
+):
+    for part in prange(threads):
+        pooled_forward(
+            x,
+            strides,
+            frame,
+            direct,
+            walks,
+            pixels,
+            places,
+            steps,
+            weights,
+            bias,
+            out,
+            winners,
+            output,
+            filters,
+            groups,
+            batch,
+            rectify,
+            scratch,
+            threads,
+            np.int64(part),
+        )
+
+
+@njit(**OPTIONS)
+def backward_part(
+    x,
+    strides,
+    frame,
+    direct,
+    pixels,
+    steps,
+    dout,
+    dout_frame,
+    dout_direct,
+    places,
+    out,
+    winners,
+    partial,
+    with_db,
+    dx,
+    dx_walks,
+    dx_pixels,
+    dx_places,
+    dx_steps,
+    dx_weights,
+    groups,
+    batch,
+    scratch,
+    parts,
+    part,
+):
+    backward_groups(
+        x,
+        strides,
+        frame,
+        direct,
+        pixels,
+        steps,
+        dout,
+        dout_frame,
+        dout_direct,
+        places,
+        out,
+        winners,
+        partial,
+        with_db,
+        dx,
+        dx_walks,
+        dx_pixels,
+        dx_places,
+        dx_steps,
+        dx_weights,
+        groups,
+        batch,
+        scratch,
+        parts,
+        part,
+    )
+
+
+@njit(parallel=True, **OPTIONS)
+def backward(
+    x,
+    strides,
+    frame,
+    direct,
+    pixels,
+    steps,
+    dout,
+    dout_frame,
+    dout_direct,
+    places,
+    out,
+    winners,
+    partial,
+    with_db,
+    dx,
+    dx_walks,
+    dx_pixels,
+    dx_places,
+    dx_steps,
+    dx_weights,
+    groups,
+    batch,
+    scratch,
+    threads,
+):
+    for part in prange(threads):
+        backward_groups(
+            x,
+            strides,
+            frame,
+            direct,
+            pixels,
+            steps,
+            dout,
+            dout_frame,
+            dout_direct,
+            places,
+            out,
+            winners,
+            partial,
+            with_db,
+            dx,
+            dx_walks,
+            dx_pixels,
+            dx_places,
+            dx_steps,
+            dx_weights,
+            groups,
+            batch,
+            scratch,
+            threads,
+            np.int64(part),
+        )
+
+
+@njit(**OPTIONS)
+def depthwise_backward_part(
+    x,
+    strides,
+    frame,
+    direct,
+    pixels,
+    steps,
+    dout,
+    dout_frame,
+    dout_direct,
+    places,
+    out,
+    winners,
+    partial,
+    with_db,
+    dx,
+    dx_walks,
+    dx_pixels,
+    dx_places,
+    dx_steps,
+    dx_weights,
+    groups,
+    batch,
+    scratch,
+    parts,
+    part,
+):
+    backward_channels(
+        x,
+        strides,
+        frame,
+        direct,
+        pixels,
+        steps,
+        dout,
+        dout_frame,
+        dout_direct,
+        places,
+        out,
+        winners,
+        partial,
+        with_db,
+        dx,
+        dx_walks,
+        dx_pixels,
+        dx_places,
+        dx_steps,
+        dx_weights,
+        groups,
+        batch,
+        scratch,
+        parts,
+        part,
+    )
+
+
+@njit(parallel=True, **OPTIONS)
+def depthwise_backward(
+    x,
+    strides,
+    frame,
+    direct,
+    pixels,
+    steps,
+    dout,
+    dout_frame,
+    dout_direct,
+    places,
+    out,
+    winners,
+    partial,
+    with_db,
+    dx,
+    dx_walks,
+    dx_pixels,
+    dx_places,
+    dx_steps,
+    dx_weights,
+    groups,
+    batch,
+    scratch,
+    threads,
+):
+    for part in prange(threads):
+        backward_channels(
+            x,
+            strides,
+            frame,
+            direct,
+            pixels,
+            steps,
+            dout,
+            dout_frame,
+            dout_direct,
+            places,
+            out,
+            winners,
+            partial,
+            with_db,
+            dx,
+            dx_walks,
+            dx_pixels,
+            dx_places,
+            dx_steps,
+            dx_weights,
+            groups,
+            batch,
+            scratch,
+            threads,
+            np.int64(part),
+        )

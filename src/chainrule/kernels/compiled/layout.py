@@ -1,0 +1,33 @@
+# pyright: reportCallIssue=false
+# (the first parameter of an intrinsic is Numba's own; a caller does not pass it)
+"""Images from one order of memory to the other: a transpose of each, whole vectors at a time."""
+
+import numpy as np
+from numba import njit, prange
+
+from chainrule.kernels.compiled.tile import VECTOR_BYTES, transpose
+
+__all__ = ["transpose_images", "transpose_images_part"]
+
+OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
+
+
+@njit(**OPTIONS)
+def transpose_images_part(x, out, images, rows, columns, parts, part):
+    """Some images of out (images, columns, rows) = those of x (images, rows, columns), transposed. Both arrays are flat."""
+    lanes = VECTOR_BYTES // x.itemsize
+    whole_rows, whole_columns = rows // lanes * lanes, columns // lanes * lanes
+    for n in range(images * part // parts, images * (part + 1) // parts):
+        start = n * rows * columns
+        for c in range(0, whole_columns, lanes):
+            for r in range(0, whole_rows, lanes):
+                transpose(x, start + r * columns + c, columns, out, start + c * rows + r, rows)
+        for c in range(columns):
+            for r in range(whole_rows if c < whole_columns else 0, rows):
+                out[start + c * rows + r] = x[start + r * columns + c]
+
+
+@njit(parallel=True, **OPTIONS)
+def transpose_images(x, out, images, rows, columns, threads):
+    for part in prange(threads):
+        transpose_images_part(x, out, images, rows, columns, threads, np.int64(part))

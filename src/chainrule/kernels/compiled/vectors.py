@@ -1,0 +1,171 @@
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false
+# (Numba and llvmlite make these attributes at run time)
+"""What is done to the rows of a tile of one vector each: small linear maps, sums, and the choices of ReLU and 2x2 max pooling.
+
+A formula of plain Python becomes the instructions that it describes, once for every lane: `linear_map(lambda a, b: (a + b, a - b))` takes a
+tile of two rows to a tile of two rows. It costs the compiler nothing: Numba sees one operation.
+"""
+
+import inspect
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from chainrule.kernels.compiled.tile import VECTOR_BYTES, Tile, element_pointer, vector_type
+
+__all__ = ["add_rows", "keep_where_positive", "linear_map", "pool_columns", "unpool_left", "unpool_right"]
+
+CUT = 4  # the winner's byte where the ReLU cut the maximum off
+
+
+class Term:
+    """One row inside a formula: +, - and multiplication by a number write an instruction each; the processor may fuse them."""
+
+    def __init__(self, builder, value):
+        self.builder, self.value = builder, value
+
+    def __add__(self, other):
+        return Term(self.builder, self.builder.fadd(self.value, other.value, flags=("contract",)))
+
+    def __sub__(self, other):
+        return Term(self.builder, self.builder.fsub(self.value, other.value, flags=("contract",)))
+
+    def __rmul__(self, number):
+        vector = self.value.type
+        factor = ir.Constant(vector, [ir.Constant(vector.element, float(number))] * vector.count)
+        return Term(self.builder, self.builder.fmul(factor, self.value, flags=("contract",)))
+
+
+def linear_map(formula):
+    """The operation on a tile whose rows are the arguments of the formula; its results are the rows of the tile that comes out."""
+    inputs = len(inspect.signature(formula).parameters)
+
+    @intrinsic
+    def apply(typing, tile):
+        outputs = len(formula(*[Shape()] * inputs))
+        result = Tile(tile.dtype, outputs, 1)
+
+        def generate(context, builder, signature, args):
+            terms = formula(*(Term(builder, builder.extract_value(args[0], r)) for r in range(inputs)))
+            out = ir.Constant(context.get_value_type(result), ir.Undefined)
+            for r, term in enumerate(terms):
+                out = builder.insert_value(out, term.value, r)
+            return out
+
+        return result(tile), generate
+
+    return apply
+
+
+class Shape:
+    """Stands for a row where only the number of results is asked for."""
+
+    def __add__(self, other):
+        return self
+
+    __sub__ = __rmul__ = __add__
+
+
+@intrinsic
+def add_rows(typing, tile, other):
+    """The tile, with the rows of a tile of fewer rows added to its first ones."""
+
+    def generate(context, builder, signature, args):
+        out, addend = args
+        for r in range(other.rows):
+            out = builder.insert_value(out, builder.fadd(builder.extract_value(out, r), builder.extract_value(addend, r)), r)
+        return out
+
+    return tile(tile, other), generate
+
+
+@intrinsic
+def keep_where_positive(typing, tile, other):
+    """The tile where the other one is > 0, else 0: the gradient before a ReLU whose output is `other`."""
+
+    def generate(context, builder, signature, args):
+        out, passed = args
+        zero = ir.Constant(vector_type(tile.dtype), None)
+        for r in range(tile.rows):
+            positive = builder.fcmp_ordered(">", builder.extract_value(passed, r), zero)
+            out = builder.insert_value(out, builder.select(positive, builder.extract_value(out, r), zero), r)
+        return out
+
+    return tile(tile, other), generate
+
+
+def bytes_vector(tile):
+    """The type of a vector with one byte for each lane."""
+    return ir.VectorType(ir.IntType(8), VECTOR_BYTES * 8 // tile.dtype.bitwidth)
+
+
+def constant_bytes(tile, number):
+    vector = bytes_vector(tile)
+    return ir.Constant(vector, [ir.Constant(vector.element, number)] * vector.count)
+
+
+def winner_pointer(context, builder, tile, winners, array, offset):
+    return builder.bitcast(element_pointer(context, builder, winners, array, offset), bytes_vector(tile).as_pointer())
+
+
+@intrinsic
+def pool_columns(typing, left, right, rectify, winners, i, stride):
+    """The largest of every 2x2 window of two columns of pixels: half as many rows.
+
+    Which of (left, right, left, right) of its two rows won goes to winners[i + row * stride :], 0 to 3: the first among equals, a NaN over
+    numbers. The last row of windows is written first. With `rectify` 4 is written where the largest is not > 0; the values themselves are
+    left to `relu`.
+    """
+    pooled = Tile(left.dtype, left.rows // 2, 1)
+
+    def generate(context, builder, signature, args):
+        left_tile, right_tile, cut, array, offset, row_stride = args
+        vector, width = vector_type(left.dtype), bytes_vector(left).count
+        zero, mask = ir.Constant(vector, None), ir.VectorType(ir.IntType(1), width)
+        flag = builder.insert_element(ir.Constant(mask, ir.Undefined), builder.trunc(cut, ir.IntType(1)), ir.Constant(ir.IntType(32), 0))
+        cuts = builder.shuffle_vector(flag, flag, ir.Constant(ir.VectorType(ir.IntType(32), width), None))
+        out = ir.Constant(context.get_value_type(pooled), ir.Undefined)
+        places = [builder.add(offset, builder.mul(row_stride, ir.Constant(row_stride.type, r))) for r in range(pooled.rows)]
+        for r in reversed(range(pooled.rows)):
+            window = [builder.extract_value(tile, row) for row in (2 * r, 2 * r + 1) for tile in (left_tile, right_tile)]
+            best, winner = window[0], constant_bytes(left, 0)
+            for place, value in enumerate(window[1:], 1):
+                larger = builder.or_(builder.fcmp_ordered(">", value, best), builder.fcmp_unordered("uno", value, value))
+                best = builder.select(larger, value, best)
+                winner = builder.select(larger, constant_bytes(left, place), winner)
+            lost = builder.and_(cuts, builder.not_(builder.fcmp_ordered(">", best, zero)))
+            winner = builder.select(lost, constant_bytes(left, CUT), winner)
+            builder.store(winner, winner_pointer(context, builder, left, winners, array, places[r]), align=1)
+            out = builder.insert_value(out, best, r)
+        return out
+
+    return pooled(left, right, types.boolean, winners, types.intp, types.intp), generate
+
+
+def unpool(column):
+    """The operation that undoes `pool_columns` for gradients, for the left (0) or the right (1) column."""
+
+    @intrinsic
+    def unpool_column(typing, tile, winners, i, stride):
+        column_tile = Tile(tile.dtype, 2 * tile.rows, 1)
+
+        def generate(context, builder, signature, args):
+            gradients, array, offset, row_stride = args
+            zero = ir.Constant(vector_type(tile.dtype), None)
+            out = ir.Constant(context.get_value_type(column_tile), ir.Undefined)
+            for r in range(tile.rows):
+                winner = builder.load(winner_pointer(context, builder, tile, winners, array, offset), align=1)
+                offset = builder.add(offset, row_stride)
+                for upper_or_lower in (0, 1):
+                    won = builder.icmp_unsigned("==", winner, constant_bytes(tile, 2 * upper_or_lower + column))
+                    value = builder.select(won, builder.extract_value(gradients, r), zero)
+                    out = builder.insert_value(out, value, 2 * r + upper_or_lower)
+            return out
+
+        return column_tile(tile, winners, types.intp, types.intp), generate
+
+    return unpool_column
+
+
+unpool_left, unpool_right = unpool(0), unpool(1)

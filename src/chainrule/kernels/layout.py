@@ -1,0 +1,53 @@
+"""Images are (N, C, H, W) in shape; the kernels read and write them channels-last: as rows (N, H, W, C) that lie one after the other."""
+
+import numpy as np
+
+from chainrule.kernels.arrays import fits
+from chainrule.kernels.compiler import load, threads
+from chainrule.kernels.workspace import empty
+
+__all__ = ["channels_first", "channels_last", "contiguous"]
+
+SERIAL = 50_000  # numbers; fewer take one thread less time than it takes to wake a second one
+
+
+def channels_last(x):
+    """x (N, C, H, W) as (N, H, W, C) in C order: a view if its memory is so already (and writable, aligned), else a copy."""
+    rows = x.transpose(0, 2, 3, 1)
+    if rows.flags.carray:
+        return rows
+    return _transposed(x, rows, x.shape[1]) if x.flags.carray else _copy(rows)
+
+
+def channels_first(rows):
+    """(N, H, W, C) seen as (N, C, H, W)."""
+    return rows.transpose(0, 3, 1, 2)
+
+
+def contiguous(x):
+    """x in C order: itself if it is so already, else a copy."""
+    if x.flags.c_contiguous:
+        return x
+    rows = x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
+    return _transposed(rows, x, x.shape[2] * x.shape[3]) if rows is not x and rows.flags.carray else _copy(x)
+
+
+def _transposed(source, target, rows):
+    """A copy in C order of `target`, which is `source` (N, ...) seen with each sample, as a matrix of so many rows, transposed."""
+    if not fits(source):
+        return _copy(target)
+    out = empty(target.shape, target.dtype)
+    columns = source[0].size // rows
+    arguments = source.reshape(-1), out.reshape(-1), len(source), rows, columns
+    kernels, parts = load("layout"), threads()
+    if parts == 1 or source.size < SERIAL:
+        kernels.transpose_images_part(*arguments, 1, 0)
+    else:
+        kernels.transpose_images(*arguments, parts)
+    return out
+
+
+def _copy(array):
+    copy = empty(array.shape, array.dtype)
+    np.copyto(copy, array)
+    return copy
