@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from chainrule.nn import Dropout
+from chainrule.nn import Dropout, Dropout2d
+from chainrule.verification import check_module
 
 
 def test_training_drops_with_probability_p_and_keeps_the_expectation(nn):
@@ -47,11 +48,41 @@ def test_p_zero_keeps_everything(nn, rng):
     np.testing.assert_array_equal(nn.Dropout(0.0)(x), x)
 
 
-def test_text_is_torchs():
-    assert repr(Dropout(0.25)) == repr(torch.nn.Dropout(0.25))
+def test_whole_channels_are_dropped_with_probability_p(nn):
+    out = nn.Dropout2d(0.3, rng=np.random.default_rng(0))(np.ones((200, 100, 2, 3), np.float32))
+    assert out.dtype == np.float32
+    assert set(np.unique(out)) == {np.float32(0), np.float32(1) / np.float32(0.7)}
+    np.testing.assert_array_equal(out, np.broadcast_to(out[:, :, :1, :1], out.shape))
+    # 20,000 draws: the share of zeros deviates by sqrt(0.21 / 20,000) = 0.003
+    assert np.mean(out == 0) == pytest.approx(0.3, abs=0.015)
 
 
+def test_gradients_of_dropped_channels_are_those_of_differences(nn, rng):
+    check_module(nn.Dropout2d(0.4), rng.standard_normal((3, 4, 2, 3)))
+
+
+def test_channels_pass_in_eval_mode(nn, rng):
+    dropout, x = nn.Dropout2d(0.4).eval(), rng.standard_normal((3, 4, 2, 3))
+    np.testing.assert_array_equal(dropout(x), x)
+    np.testing.assert_array_equal(dropout.backward(x), x)
+
+
+def test_channels_of_what_is_no_image_are_refused(nn):
+    with pytest.raises(ValueError, match=r"^Dropout2d: x has shape \(4, 5\); expected \(N, C, H, W\)$"):
+        nn.Dropout2d()(np.zeros((4, 5)))
+    dropout = nn.Dropout2d()
+    dropout(np.zeros((2, 3, 4, 5)))
+    with pytest.raises(ValueError, match=r"^Dropout2d: dout has shape \(2, 3, 1, 1\); expected \(2, 3, 4, 5\), like the output$"):
+        dropout.backward(np.zeros((2, 3, 1, 1)))
+
+
+@pytest.mark.parametrize("kind", [Dropout, Dropout2d])
+def test_text_is_torchs(kind):
+    assert repr(kind(0.25)) == repr(getattr(torch.nn, kind.__name__)(0.25))
+
+
+@pytest.mark.parametrize("kind", [Dropout, Dropout2d])
 @pytest.mark.parametrize("p", [-0.1, 1, 1.5, float("nan")])
-def test_a_probability_out_of_range_is_refused(p):
-    with pytest.raises(ValueError, match=rf"^Dropout: p is {p}; the probability to drop must be at least 0 and below 1$"):
-        Dropout(p)
+def test_a_probability_out_of_range_is_refused(kind, p):
+    with pytest.raises(ValueError, match=rf"^{kind.__name__}: p is {p}; the probability to drop must be at least 0 and below 1$"):
+        kind(p)

@@ -137,3 +137,10 @@ def test_a_transposed_dout_is_refused(nn):
 def test_sizes_below_one_are_refused(sizes, name):
     with pytest.raises(ValueError, match=rf"^Linear: {name} is -?\d; it must be at least 1$"):
         Linear(*sizes)
+
+
+def test_scale_multiplies_values_and_gradients_by_a_fixed_number(nn, rng):
+    scale, x = nn.Scale(0.25), rng.standard_normal((3, 4), np.float32)
+    np.testing.assert_array_equal(scale(x), x / 4, strict=True)
+    np.testing.assert_array_equal(scale.backward(x), x / 4, strict=True)
+    assert not list(scale.parameters())

@@ -172,6 +172,34 @@ def test_the_first_gradient_is_copied():
     np.testing.assert_array_equal(parameter.grad, 1)
 
 
+def test_a_frozen_parameter_gets_no_gradient_and_stays_in_the_state(rng):
+    model = network(library)
+    frozen = model[1].weight
+    assert frozen.requires_grad
+    frozen.requires_grad = False
+    assert repr(frozen) == "Parameter(shape=(5, 6), dtype=float32, requires_grad=False)"
+    x = rng.standard_normal((4, 6), np.float32)
+    for _ in range(2):
+        model.backward(np.ones_like(model(x)))
+    assert frozen.grad is None
+    assert all(parameter.grad is not None for parameter in model.parameters() if parameter is not frozen)
+    assert frozen in list(model.parameters()) and "1.weight" in model.state_dict()
+
+
+def test_a_parameter_stays_frozen_in_copies_and_conversions():
+    model = network(library)
+    model[1].weight.requires_grad = False
+    assert not copy.deepcopy(model).double()[1].weight.requires_grad
+    model.load_state_dict(network(library).state_dict())
+    assert not model[1].weight.requires_grad
+    assert not Parameter(np.zeros(3), requires_grad=False).requires_grad
+
+
+def test_a_frozen_parameter_still_refuses_a_gradient_of_another_shape():
+    with pytest.raises(ValueError, match="a gradient has shape"):
+        Parameter(np.zeros((2, 3)), requires_grad=False).accumulate(np.zeros(3))
+
+
 def test_the_same_generator_gives_the_same_network():
     first, second = (network(library).reset_parameters(np.random.default_rng(4)) for _ in range(2))
     for name, array in first.state_dict().items():

@@ -10,12 +10,14 @@ from chainrule.nn import KERNELS, REFERENCE, Module, Pair, namespace
 from chainrule.pytorch import nn as torch_nn
 
 NAMES = sorted(vars(namespace(REFERENCE)))
-TORCHS_NAMES = [name for name in NAMES if name not in ("Residual", "Concat")]  # torch.nn has no such containers
+TORCHS_NAMES = [name for name in NAMES if name not in ("Residual", "Concat", "Scale")]  # torch.nn has no such modules
 # what torch's constructors take and ours do not
 LEFT_OUT = {
     "ReLU": {"inplace"},
     "LeakyReLU": {"inplace"},
     "Dropout": {"inplace"},
+    "Dropout2d": {"inplace"},
+    "Upsample": {"align_corners", "recompute_scale_factor"},
     "CrossEntropyLoss": {"weight", "size_average", "ignore_index", "reduce", "reduction"},
     "MultiMarginLoss": {"p", "weight", "size_average", "reduce", "reduction"},
     "MSELoss": {"size_average", "reduce", "reduction"},
@@ -50,8 +52,8 @@ def test_arguments_by_position_are_torchs(name):
     assert positional == list(theirs)[: len(positional)]
 
 
-@pytest.mark.parametrize("name", ["Residual", "Concat"])
-def test_the_containers_that_torch_lacks_have_twins_with_the_same_arguments(name):
+@pytest.mark.parametrize("name", ["Residual", "Concat", "Scale"])
+def test_the_modules_that_torch_lacks_have_twins_with_the_same_arguments(name):
     assert str(inspect.signature(getattr(library, name))) == str(inspect.signature(getattr(torch_nn, name)))
 
 

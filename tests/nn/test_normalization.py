@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from chainrule.nn import BatchNorm1d, LayerNorm
+from chainrule.nn import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
+from chainrule.verification import check_module
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 BATCHNORM_OPTIONS = [
@@ -154,7 +155,10 @@ def test_text_of_layernorm_is_torchs(normalized_shape, options):
     assert repr(LayerNorm(normalized_shape, **options)) == repr(torch.nn.LayerNorm(normalized_shape, **options))
 
 
-@pytest.mark.parametrize("module", [BatchNorm1d(4), BatchNorm1d(4, affine=False), BatchNorm1d(4, bias=False), LayerNorm((2, 4))], ids=repr)
+RESET = [BatchNorm1d(4), BatchNorm1d(4, affine=False), BatchNorm1d(4, bias=False), BatchNorm2d(4), LayerNorm((2, 4)), GroupNorm(2, 4)]
+
+
+@pytest.mark.parametrize("module", RESET, ids=repr)
 def test_reset_parameters_starts_anew(module, rng):
     fresh = {name: array.copy() for name, array in module.state_dict().items()}
     for array in module.state_dict().values():
@@ -162,3 +166,110 @@ def test_reset_parameters_starts_anew(module, rng):
     module.reset_parameters(rng)
     for name, array in module.state_dict().items():
         np.testing.assert_array_equal(array, fresh[name])
+
+
+# --- images -----------------------------------------------------------------------------------------------------------------------
+
+SHAPES = pytest.mark.parametrize("shape", [(4, 6, 3, 5), (1, 6, 7, 2), (5, 6, 1, 1)], ids=str)
+LAYOUTS = {
+    "channels last": lambda x: x.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2),
+    "Fortran": np.asfortranarray,
+    "strided": lambda x: np.repeat(x, 2, axis=3)[..., ::2],
+}
+
+
+@DTYPES
+@pytest.mark.parametrize("options", BATCHNORM_OPTIONS, ids=str)
+@SHAPES
+def test_batchnorm_of_images_is_torchs_in_training_and_then_in_eval_mode(nn, assert_like_torch, rng, shape, options, dtype):
+    module = away_from_one(nn.BatchNorm2d(6, dtype=dtype, **options), rng)
+    twin = torch.nn.BatchNorm2d(6, dtype=torchs(dtype), **options)
+    assert repr(module) == repr(twin)
+    for step in range(3):
+        assert_like_torch(module, twin, (3 * rng.standard_normal(shape) + 2).astype(dtype), seed=step)
+        module.zero_grad(), twin.zero_grad()
+    module.eval(), twin.eval()
+    assert_like_torch(module, twin, (3 * rng.standard_normal(shape) + 2).astype(dtype))
+
+
+@DTYPES
+@pytest.mark.parametrize("options", [{}, {"eps": 0.1}, {"affine": False}, {"bias": False}], ids=str)
+@pytest.mark.parametrize("groups", [1, 2, 6])
+@pytest.mark.parametrize("shape", [(4, 6, 3, 5), (1, 6, 7, 2)], ids=str)
+def test_groupnorm_is_torchs(nn, assert_like_torch, rng, shape, groups, options, dtype):
+    module = away_from_one(nn.GroupNorm(groups, 6, dtype=dtype, **options), rng)
+    twin = torch.nn.GroupNorm(groups, 6, dtype=torchs(dtype), **options)
+    assert repr(module) == repr(twin)
+    assert_like_torch(module, twin, (3 * rng.standard_normal(shape) + 2).astype(dtype))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("build", [lambda nn: nn.BatchNorm2d(6), lambda nn: nn.GroupNorm(2, 6)], ids=["BatchNorm2d", "GroupNorm"])
+def test_norms_of_images_take_any_memory_layout(nn, assert_like_torch, rng, build, layout):
+    module, twin = away_from_one(build(nn).double(), rng), build(torch.nn).double()
+    assert_like_torch(module, twin, layout(rng.standard_normal((3, 6, 4, 5))))
+
+
+@pytest.mark.parametrize("build", [lambda nn: nn.BatchNorm2d(4), lambda nn: nn.GroupNorm(2, 4)], ids=["BatchNorm2d", "GroupNorm"])
+def test_gradients_of_norms_of_images_are_those_of_differences(nn, rng, build):
+    check_module(away_from_one(build(nn), rng), rng.standard_normal((3, 4, 2, 3)), max_checks=60)
+
+
+def test_batchnorm_of_images_is_batchnorm_of_sequences_of_pixels(nn, rng):
+    x = rng.standard_normal((4, 5, 3, 2))
+    spatial, flat = nn.BatchNorm2d(5, dtype=np.float64), nn.BatchNorm1d(5, dtype=np.float64)
+    # means of 24 values, summed in another order
+    np.testing.assert_allclose(spatial(x).reshape(4, 5, 6), flat(x.reshape(4, 5, 6)), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(spatial.running_var, flat.running_var, rtol=1e-13)
+
+
+def test_groupnorm_does_the_same_in_eval_mode(nn, rng):
+    module, x = nn.GroupNorm(2, 4, dtype=np.float64), rng.standard_normal((3, 4, 2, 2))
+    np.testing.assert_array_equal(module.eval()(x), module.train()(x))
+
+
+def test_a_scale_that_is_frozen_gets_no_gradient(nn, rng):
+    module = nn.BatchNorm2d(5, dtype=np.float64)
+    module.weight.requires_grad = False
+    module.backward(module(rng.standard_normal((2, 5, 3, 3))))
+    assert module.weight.grad is None and module.bias.grad is not None
+
+
+@pytest.mark.parametrize(
+    ("build", "name"), [(lambda nn: nn.BatchNorm2d(5), "BatchNorm2d"), (lambda nn: nn.GroupNorm(1, 5), "GroupNorm")], ids=str
+)
+@pytest.mark.parametrize("shape", [(7, 5), (2, 5, 3), (2, 4, 3, 3)], ids=str)
+def test_norms_of_images_refuse_a_wrong_shape_and_dtype(nn, build, name, shape):
+    with pytest.raises(ValueError) as caught:
+        build(nn)(np.zeros(shape, np.float32))
+    assert str(caught.value).startswith(f"{name}: x has shape {shape}; expected (N, 5, H, W)")
+    with pytest.raises(TypeError, match=rf"^{name}: x is float64, the parameters are float32; convert one of them: x.astype"):
+        build(nn)(np.zeros((2, 5, 3, 3)))
+
+
+def test_batchnorm_of_images_refuses_the_variance_of_one_pixel(nn):
+    with pytest.raises(ValueError, match=r"^BatchNorm2d: x has shape \(1, 5, 1, 1\), one value a feature; a variance needs two"):
+        nn.BatchNorm2d(5)(np.zeros((1, 5, 1, 1), np.float32))
+
+
+@pytest.mark.parametrize("sizes", [(0, 4), (3, 4), (2, 0)], ids=str)
+def test_groups_that_do_not_divide_the_channels_are_refused(sizes):
+    message = rf"^GroupNorm: num_channels is {sizes[1]} and num_groups {sizes[0]}; both must be at least 1, and the groups divide"
+    with pytest.raises(ValueError, match=message):
+        GroupNorm(*sizes)
+
+
+NORMS = {
+    "BatchNorm1d": (lambda nn: nn.BatchNorm1d(5), (4, 5)),
+    "BatchNorm2d": (lambda nn: nn.BatchNorm2d(5), (4, 5, 2, 3)),
+    "GroupNorm": (lambda nn: nn.GroupNorm(1, 5), (4, 5, 2, 3)),
+    "LayerNorm": (lambda nn: nn.LayerNorm(5), (4, 5)),
+}
+
+
+@pytest.mark.parametrize(("build", "shape"), NORMS.values(), ids=NORMS)
+def test_a_dout_of_another_shape_is_refused(nn, rng, build, shape):
+    module = build(nn)
+    module(rng.standard_normal(shape, np.float32))
+    with pytest.raises(ValueError, match=r"dout has shape \(1, 5\); expected .*, like the output$"):
+        module.backward(np.zeros((1, 5), np.float32))

@@ -1,4 +1,4 @@
-"""A plan computes what its modules compute, step after step, in buffers that stay."""
+"""A plan computes what its modules compute, step after step, in memory that it uses again."""
 
 import copy
 import tracemalloc
@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from chainrule import nn, optim
+from chainrule.kernels.workspace import Workspace
 from chainrule.nn.plan import Plan
 
 # float32: unit roundoff 6e-8 times the root of the longest sum (33 samples or features), times ten, through 3 layers and 6 updates whose
 # differences add up; float64 likewise from 1.1e-16. Relative to the greatest value of each array.
+IMAGE = (3, 8, 6)
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-12}
 
 
@@ -65,8 +67,45 @@ NETWORKS = {
 }
 
 
+def block(*, norm=True, shortcut=None):
+    body = [nn.Conv2d(4, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 4, 3, padding=1, bias=False)]
+    return nn.Residual(nn.Sequential(*body, *([nn.BatchNorm2d(4)] if norm else [])), shortcut)
+
+
+def frozen(layer):
+    layer.weight.requires_grad = False
+    return layer
+
+
+# for images of 3 x 8 x 6
+IMAGE_NETWORKS = {
+    "convolutions": lambda: [nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3, stride=2, bias=False)],
+    "conv, ReLU, pool": lambda: [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 1), nn.ReLU()],
+    "conv, pool, ReLU": lambda: [nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(4, 5, 2), nn.MaxPool2d(2)],
+    "overlapping pool": lambda: [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1), nn.Conv2d(4, 5, 2)],
+    "conv, norm, ReLU": lambda: [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.BatchNorm2d(5), nn.GELU()],
+    "group norm": lambda: [nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.GroupNorm(3, 6)],
+    "frozen parameters": lambda: [frozen(nn.Conv2d(3, 4, 3)), frozen(nn.BatchNorm2d(4)), nn.GELU(), frozen(nn.Conv2d(4, 5, 3))],
+    "residual": lambda: [nn.Conv2d(3, 4, 3, padding=1), block(), nn.ReLU(), block(), nn.ReLU()],
+    "residual with a shortcut": lambda: [
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.Sequential(block(shortcut=nn.Sequential(nn.Conv2d(4, 4, 1, bias=False), nn.BatchNorm2d(4))), nn.ReLU()),
+    ],
+    "residual without a norm": lambda: [nn.Conv2d(3, 4, 3, padding=1), block(norm=False), nn.ReLU()],
+    "residual without a ReLU": lambda: [nn.Conv2d(3, 4, 3, padding=1), block(), block(), nn.AvgPool2d(2)],
+    "residual first": lambda: [nn.Residual(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3))), nn.ReLU()],
+    "norm alone in a residual": lambda: [nn.Conv2d(3, 4, 3), nn.Residual(nn.BatchNorm2d(4)), nn.ReLU()],
+}
+
+
 def make(name, dtype):
-    model = nn.Sequential(nn.Flatten(), *NETWORKS[name]()).reset_parameters(np.random.default_rng(0))
+    if name in NETWORKS:
+        layers = [nn.Flatten(), *NETWORKS[name]()]
+    else:
+        layers = [*IMAGE_NETWORKS[name](), nn.AdaptiveAvgPool2d(2), nn.Flatten()]
+        features = nn.Sequential(*layers)(np.zeros((2, *IMAGE), np.float32)).shape[1]
+        layers.append(nn.Linear(features, 5))
+    model = nn.Sequential(*layers).reset_parameters(np.random.default_rng(0))
     if dtype is np.float64:
         model.double()
     rng = np.random.default_rng(1)
@@ -83,30 +122,43 @@ def set_generators(model, step):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *IMAGE_NETWORKS])
 def test_a_plan_is_its_modules(name, dtype):
     planned, plain = make(name, dtype), make(name, dtype)
-    plan = Plan(planned)
-    optimizers = [optim.SGD(model.parameters(), lr=0.1, momentum=0.9) for model in (planned, plain)]
+    plan, workspace = Plan(planned), Workspace()
+    learned = [[parameter for parameter in model.parameters() if parameter.requires_grad] for model in (planned, plain)]
+    optimizers = [optim.SGD(parameters, lr=0.05, momentum=0.9) for parameters in learned]
     rng = np.random.default_rng(3)
     for step, samples in enumerate([8, 33, 5, 33, 2, 8]):
-        x, dout = rng.standard_normal((samples, 3, 4)).astype(dtype), rng.standard_normal((samples, 5)).astype(dtype)
-        original = x.copy()
+        x = rng.standard_normal((samples, 3, 4) if name in NETWORKS else (samples, *IMAGE)).astype(dtype)
+        dout, original = rng.standard_normal((samples, 5)).astype(dtype), x.copy()
         for model, optimizer in zip((planned, plain), optimizers, strict=True):
             model.train()
             set_generators(model, step)
             optimizer.zero_grad()
-        out, expected = plan.forward(x).copy(), plain(x)
-        assert_close(out, expected, "out")
-        plan.backward(dout)
+        with workspace:
+            out = plan.forward(x)
+            plan.backward(dout)
+        assert_close(out, plain(x), "out")
         plain.backward(dout)
-        for (key, parameter), other in zip(planned.named_parameters(), plain.parameters(), strict=True):
+        for key, parameter, other in trained(planned, plain):
             assert_close(parameter.grad, other.grad, f"gradient of {key} in step {step}")
         for optimizer in optimizers:
             optimizer.step()
         for key, array in planned.state_dict().items():
             assert_close(array, plain.state_dict()[key], f"{key} after step {step}")
         np.testing.assert_array_equal(x, original)
+    for model in (planned, plain):
+        model.eval()
+    assert_close(plan.evaluate(x), plain(x), "scores in eval mode")
+
+
+def trained(planned, plain):
+    for (key, parameter), other in zip(planned.named_parameters(), plain.parameters(), strict=True):
+        if parameter.requires_grad:
+            yield key, parameter, other
+        else:
+            assert parameter.grad is None and other.grad is None
 
 
 def assert_close(actual, expected, what):
@@ -160,9 +212,13 @@ def test_neighbours_run_together():
         return [type(step).__name__ for step in Plan(nn.Sequential(*layers)).steps]
 
     assert kinds(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)) == ["_Step", "_Affine", "_Affine"]
-    assert kinds(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Dropout(0.1)) == ["_Affine", "_NormReLU", "_Step"]
+    assert kinds(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Dropout(0.1)) == ["_Affine", "_RowNorm", "_Step"]
     assert kinds(nn.Sequential(nn.Linear(4, 3)), nn.ReLU()) == ["_Affine"]
     assert kinds(nn.Linear(4, 3), Doubled()) == ["_Affine", "_Step"]
+    assert kinds(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.MaxPool2d(2)) == ["_Conv", "_Step"]
+    assert kinds(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)) == ["_Conv", "_ImageNorm", "_Step"]
+    assert kinds(block(), nn.ReLU(), nn.GroupNorm(2, 4), nn.ReLU()) == ["_Residual", "_GroupNorm"]
+    assert kinds(block(norm=False), nn.ReLU()) == ["_Residual", "_Step"]
 
 
 def test_the_reference_namespace_runs_as_it_is():
@@ -172,7 +228,7 @@ def test_the_reference_namespace_runs_as_it_is():
 
 
 @pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.MultiMarginLoss])
-def test_nothing_large_is_allocated_once_the_buffers_are_there(loss):
+def test_nothing_large_is_allocated_after_the_first_step_in_a_workspace(loss):
     layers = nn.Linear(100, 300), nn.BatchNorm1d(300), nn.ReLU(), nn.Linear(300, 300), nn.ReLU(), nn.Linear(300, 10)
     model = nn.Sequential(*layers)
     plan, criterion, optimizer = Plan(model), loss(), optim.Adam(model.parameters())
@@ -185,8 +241,12 @@ def test_nothing_large_is_allocated_once_the_buffers_are_there(loss):
         backward(criterion.backward())
         optimizer.step()
 
-    activation = 2000 * 300 * 4  # bytes
-    with_plan = peak(lambda: step(plan.forward, plan.backward))
+    def planned_step():
+        with workspace:
+            step(plan.forward, plan.backward)
+
+    workspace, activation = Workspace(), 2000 * 300 * 4  # bytes
+    with_plan = peak(planned_step)
     # the kernels have one array of this size for a moment (dout where ReLU let it pass), and scratch of about 1.3 MB whatever the batch is
     assert with_plan < 2 * activation
     assert with_plan < 0.4 * peak(lambda: step(model.forward, model.backward))

@@ -75,10 +75,10 @@ class Residual(Module):
         body, shortcut = self.body(x), self.shortcut(x)
         if body.shape != shortcut.shape:
             raise ValueError(f"Residual: the body gives shape {body.shape}, the shortcut {shortcut.shape}; they must be the same")
-        return body + shortcut
+        return self.functions.add(body, shortcut)
 
     def backward(self, dout):
-        return self.body.backward(dout) + self.shortcut.backward(dout)
+        return self.functions.add(self.body.backward(dout), self.shortcut.backward(dout))
 
 
 class Concat(Module):
@@ -131,7 +131,7 @@ class Flatten(Module):
             )
         self._cache = x.shape
         start, end = self.start_dim % x.ndim, self.end_dim % x.ndim + 1
-        return x.reshape(*x.shape[:start], math.prod(x.shape[start:end]), *x.shape[end:])
+        return self.functions.contiguous(x).reshape(*x.shape[:start], math.prod(x.shape[start:end]), *x.shape[end:])
 
     def backward(self, dout):
         return dout.reshape(self.cached())

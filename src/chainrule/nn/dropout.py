@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from chainrule.nn.images import check_image
 from chainrule.nn.module import Module
 
-__all__ = ["Dropout"]
+__all__ = ["Dropout", "Dropout2d"]
 
 
 class Dropout(Module):
@@ -18,17 +19,40 @@ class Dropout(Module):
 
     def __init__(self, p=0.5, *, rng=None):
         if not 0 <= p < 1:
-            raise ValueError(f"Dropout: p is {p}; the probability to drop must be at least 0 and below 1")
+            raise ValueError(f"{type(self).__name__}: p is {p}; the probability to drop must be at least 0 and below 1")
         self.p = p
         self.rng = rng or np.random.default_rng()
 
     def forward(self, x):
-        dropout_param = {"p": 1 - self.p, "mode": "train" if self.training else "test", "rng": self.rng}
-        out, self._cache = self.functions.dropout.forward(x, dropout_param)
+        out, self._cache = self.functions.dropout.forward(x, self._dropout_param())
         return out
 
     def backward(self, dout):
         return self.functions.dropout.backward(dout, self.cached())
 
+    def _dropout_param(self):
+        return {"p": 1 - self.p, "mode": "train" if self.training else "test", "rng": self.rng}
+
     def extra_repr(self):
         return f"p={self.p}, inplace=False"  # torch's text; nothing here works in place
+
+
+class Dropout2d(Dropout):
+    """In training whole channels of an image are dropped with probability p (Tompson et al. 2015): neighbouring pixels tell the same.
+
+    Parameters
+    ----------
+    p, rng : as in `Dropout`
+    """
+
+    def forward(self, x):
+        """x (N, C, H, W), like it out."""
+        check_image("Dropout2d", x)
+        scale, _ = self.functions.dropout.forward(np.ones((*x.shape[:2], 1, 1), x.dtype), self._dropout_param())
+        self._cache = scale, x.shape
+        return x * scale if self.training else x
+
+    def backward(self, dout):
+        scale, shape = self.cached()
+        self.check_dout(dout, shape)
+        return dout * scale

@@ -1,10 +1,10 @@
-"""Linear: an affine map of the last axis."""
+"""Linear, an affine map of the last axis, and Scale, a fixed factor."""
 
 import numpy as np
 
 from chainrule.nn.module import Module, Parameter
 
-__all__ = ["Linear"]
+__all__ = ["Linear", "Scale"]
 
 
 class Linear(Module):
@@ -74,3 +74,24 @@ class Linear(Module):
         if self._no_bias is not None:
             self._no_bias = self._no_bias.astype(dtype)
         return self
+
+
+class Scale(Module):
+    """factor * x, with a factor that is not learned: how large the scores of a network are at first.
+
+    Parameters
+    ----------
+    factor : a number
+    """
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def forward(self, x):
+        return x * x.dtype.type(self.factor)
+
+    def backward(self, dout):
+        return dout * dout.dtype.type(self.factor)
+
+    def extra_repr(self):
+        return f"{self.factor}"

@@ -16,18 +16,22 @@ class Parameter:
     Parameters
     ----------
     data : array of floats; kept as it is, memory order included
+    requires_grad : learn it (default True). A parameter that is frozen keeps its place in `parameters()` and in the state_dict, but never
+        gets a gradient, and so no optimizer moves it.
 
     Attributes
     ----------
     data : the values. It may be replaced; an optimizer notices.
     grad : array like `data`, or None before the first backward pass and after `zero_grad`
+    requires_grad : as above; may be set at any time
     """
 
-    __slots__ = ("_memory", "data", "grad")
+    __slots__ = ("_memory", "data", "grad", "requires_grad")
 
-    def __init__(self, data):
+    def __init__(self, data, requires_grad=True):
         self.data = data
         self.grad = None
+        self.requires_grad = requires_grad
         self._memory = None
 
     @property
@@ -58,8 +62,10 @@ class Parameter:
         self._memory = memory
 
     def accumulate(self, gradient):
-        """Add `gradient` to `grad`, as PyTorch does; the first one after `zero_grad` is copied in."""
+        """Add `gradient` to `grad`, as PyTorch does; the first one after `zero_grad` is copied in. A frozen parameter takes none."""
         self._check_gradient(gradient)
+        if not self.requires_grad:
+            return
         if self.grad is None:
             self.grad = self.grad_memory()
             self.grad[...] = gradient
@@ -71,7 +77,7 @@ class Parameter:
             raise ValueError(f"a gradient has shape {np.shape(gradient)}; its parameter has {self.data.shape}, and both must be the same")
 
     def __repr__(self):
-        return f"Parameter(shape={self.shape}, dtype={self.dtype})"
+        return f"Parameter(shape={self.shape}, dtype={self.dtype}{'' if self.requires_grad else ', requires_grad=False'})"
 
 
 def _no_forward(self, *inputs):
@@ -108,7 +114,7 @@ class Module:
     training = True
     forward: Callable[..., Any] = _no_forward
     backward: Callable[..., Any] = _no_backward
-    _cache = None
+    _cache: Any = None
 
     def __call__(self, *inputs):
         return self.forward(*inputs)
@@ -118,6 +124,11 @@ class Module:
         if self._cache is None:
             raise RuntimeError(f"{type(self).__name__}: backward was called before forward")
         return self._cache
+
+    def check_dout(self, dout, shape):
+        """Refuse a dout that has not the shape of the output: broadcast or reshaped, it would give a wrong gradient unnoticed."""
+        if np.shape(dout) != shape:
+            raise ValueError(f"{type(self).__name__}: dout has shape {np.shape(dout)}; expected {shape}, like the output")
 
     # --- the tree -----------------------------------------------------------------------------------------------------------------
 

@@ -4,17 +4,21 @@ from types import SimpleNamespace
 
 from chainrule.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
 from chainrule.nn.containers import Concat, Flatten, Identity, Residual, Sequential
-from chainrule.nn.dropout import Dropout
+from chainrule.nn.convolution import Conv2d, ConvTranspose2d
+from chainrule.nn.dropout import Dropout, Dropout2d
 from chainrule.nn.functions import Functions
-from chainrule.nn.linear import Linear
+from chainrule.nn.linear import Linear, Scale
 from chainrule.nn.losses import CrossEntropyLoss, MSELoss, MultiMarginLoss
-from chainrule.nn.normalization import BatchNorm1d, LayerNorm
+from chainrule.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
+from chainrule.nn.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from chainrule.nn.upsampling import Upsample
 
 __all__ = ["namespace"]
 
 MODULES = (
-    *(Linear, Flatten, Identity, Sequential, Residual, Concat),
-    *(ReLU, LeakyReLU, Sigmoid, Tanh, GELU, Dropout, BatchNorm1d, LayerNorm),
+    *(Linear, Scale, Flatten, Identity, Sequential, Residual, Concat),
+    *(Conv2d, ConvTranspose2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Upsample),
+    *(ReLU, LeakyReLU, Sigmoid, Tanh, GELU, Dropout, Dropout2d, BatchNorm1d, BatchNorm2d, LayerNorm, GroupNorm),
     *(CrossEntropyLoss, MultiMarginLoss, MSELoss),
 )
 

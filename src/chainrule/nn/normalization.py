@@ -1,4 +1,4 @@
-"""Batch normalization (Ioffe & Szegedy 2015) and layer normalization (Ba, Kiros & Hinton 2016) as modules."""
+"""Batch (Ioffe & Szegedy 2015), layer (Ba, Kiros & Hinton 2016) and group normalization (Wu & He 2018) as modules."""
 
 import math
 from numbers import Integral
@@ -6,27 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.nn.images import check_image
 from chainrule.nn.module import Module, Parameter
 
-__all__ = ["BatchNorm1d", "LayerNorm"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm"]
 
 
-class BatchNorm1d(Module):
-    """Normalize each feature over the batch, then scale and shift; in eval mode with running statistics.
-
-    As PyTorch: `momentum` is the weight of the new batch (the functional contract's is that of the old average), and the running
-    variance is the unbiased one.
-
-    Parameters
-    ----------
-    num_features : C of x (N, C) or (N, C, L)
-    eps : added to the variance (default 1e-5)
-    momentum : weight of the new batch in the running statistics, in [0, 1]; None averages over all batches
-    affine : learn weight and bias (default True)
-    track_running_stats : keep running statistics (default True); without them eval mode normalizes by the batch, too
-    bias : learn the bias, where affine (default True)
-    dtype : float32 (default) or float64
-    """
+class _BatchNorm(Module):
+    """Parameters and running statistics; a subclass says over which axes of its input they are taken."""
 
     buffer_names = ("running_mean", "running_var", "num_batches_tracked")
     running_mean: Any  # (C,), and None without running statistics
@@ -52,34 +39,6 @@ class BatchNorm1d(Module):
         if self.track_running_stats:
             self.running_mean[...], self.running_var[...], self.num_batches_tracked[...] = 0, 1, 0
         return self
-
-    def forward(self, x):
-        """x (N, C) or (N, C, L), like it out."""
-        self.check_input(x)
-        gamma, beta = self.scale_and_shift(x.dtype)
-        bn_param = self.bn_param()
-        rows = self._rows(x)
-        out, self._cache = self.functions.batchnorm.forward(rows, gamma, beta, bn_param)
-        if self.training:
-            self.update_running_stats(bn_param["running_mean"], bn_param["running_var"], len(rows))
-        return self._like_input(out, x.shape)
-
-    def backward(self, dout):
-        dx, dgamma, dbeta = self.functions.batchnorm.backward(self._rows(dout), self.cached())
-        if self.weight is not None:
-            self.weight.accumulate(dgamma)
-        if self.bias is not None:
-            self.bias.accumulate(dbeta)
-        return self._like_input(dx, dout.shape)
-
-    def check_input(self, x):
-        name = type(self).__name__
-        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
-            raise ValueError(f"{name}: x has shape {x.shape}; expected (N, {self.num_features}) or (N, {self.num_features}, L)")
-        if self.weight is not None and x.dtype != self.weight.dtype:
-            raise TypeError(f"{name}: x is {x.dtype}, the parameters are {self.weight.dtype}; convert one of them")
-        if (self.training or not self.track_running_stats) and x.size == self.num_features:
-            raise ValueError(f"{name}: x has shape {x.shape}, one value a feature; a variance needs two: use a larger batch, or eval()")
 
     def scale_and_shift(self, dtype):
         """gamma and beta, (C,) each."""
@@ -108,6 +67,59 @@ class BatchNorm1d(Module):
             f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
+    def check_count(self, x):
+        if (self.training or not self.track_running_stats) and x.size == self.num_features:
+            raise ValueError(
+                f"{type(self).__name__}: x has shape {x.shape}, one value a feature; a variance needs two: use a larger batch, or eval()"
+            )
+
+
+class BatchNorm1d(_BatchNorm):
+    """Normalize each feature over the batch, then scale and shift; in eval mode with running statistics.
+
+    As PyTorch: `momentum` is the weight of the new batch (the functional contract's is that of the old average), and the running
+    variance is the unbiased one.
+
+    Parameters
+    ----------
+    num_features : C of x (N, C) or (N, C, L)
+    eps : added to the variance (default 1e-5)
+    momentum : weight of the new batch in the running statistics, in [0, 1]; None averages over all batches
+    affine : learn weight and bias (default True)
+    track_running_stats : keep running statistics (default True); without them eval mode normalizes by the batch, too
+    bias : learn the bias, where affine (default True)
+    dtype : float32 (default) or float64
+    """
+
+    def forward(self, x):
+        """x (N, C) or (N, C, L), like it out."""
+        self.check_input(x)
+        gamma, beta = self.scale_and_shift(x.dtype)
+        bn_param = self.bn_param()
+        rows = self._rows(x)
+        out, cache = self.functions.batchnorm.forward(rows, gamma, beta, bn_param)
+        self._cache = cache, x.shape
+        if self.training:
+            self.update_running_stats(bn_param["running_mean"], bn_param["running_var"], len(rows))
+        return self._like_input(out, x.shape)
+
+    def backward(self, dout):
+        cache, shape = self.cached()
+        self.check_dout(dout, shape)
+        dx, dgamma, dbeta = self.functions.batchnorm.backward(self._rows(dout), cache)
+        if self.weight is not None:
+            self.weight.accumulate(dgamma)
+        if self.bias is not None:
+            self.bias.accumulate(dbeta)
+        return self._like_input(dx, dout.shape)
+
+    def check_input(self, x):
+        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
+            raise ValueError(f"BatchNorm1d: x has shape {x.shape}; expected (N, {self.num_features}) or (N, {self.num_features}, L)")
+        if self.weight is not None and x.dtype != self.weight.dtype:
+            raise TypeError(f"BatchNorm1d: x is {x.dtype}, the parameters are {self.weight.dtype}; convert one of them")
+        self.check_count(x)
+
     @staticmethod
     def _rows(x):
         return x if x.ndim == 2 else x.transpose(0, 2, 1).reshape(-1, x.shape[1])  # (N * L, C)
@@ -115,6 +127,40 @@ class BatchNorm1d(Module):
     @staticmethod
     def _like_input(rows, shape):
         return rows if len(shape) == 2 else rows.reshape(shape[0], shape[2], shape[1]).transpose(0, 2, 1)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Normalize each channel over all pixels of the batch, then scale and shift; otherwise as `BatchNorm1d`, which explains the arguments.
+
+    Parameters
+    ----------
+    num_features : C of x (N, C, H, W)
+    """
+
+    def forward(self, x):
+        """x (N, C, H, W), like it out."""
+        self.check_input(x)
+        gamma, beta = self.scale_and_shift(x.dtype)
+        bn_param = self.bn_param()
+        out, cache = self.functions.spatial_batchnorm.forward(x, gamma, beta, bn_param)
+        self._cache = cache, x.shape
+        if self.training:
+            self.update_running_stats(bn_param["running_mean"], bn_param["running_var"], x.size // self.num_features)
+        return out
+
+    def backward(self, dout):
+        cache, shape = self.cached()
+        self.check_dout(dout, shape)
+        dx, dgamma, dbeta = self.functions.spatial_batchnorm.backward(dout, cache)
+        if self.weight is not None:
+            self.weight.accumulate(dgamma)
+        if self.bias is not None:
+            self.bias.accumulate(dbeta)
+        return dx
+
+    def check_input(self, x):
+        check_image("BatchNorm2d", x, self.num_features, None if self.weight is None else self.weight.dtype)
+        self.check_count(x)
 
 
 class LayerNorm(Module):
@@ -153,12 +199,14 @@ class LayerNorm(Module):
         size = math.prod(self.normalized_shape)
         gamma = np.ones(size, x.dtype) if self.weight is None else self.weight.data.reshape(-1)
         beta = np.zeros(size, x.dtype) if self.bias is None else self.bias.data.reshape(-1)
-        out, self._cache = self.functions.layernorm.forward(x.reshape(-1, size), gamma, beta, {"eps": self.eps})
+        out, cache = self.functions.layernorm.forward(x.reshape(-1, size), gamma, beta, {"eps": self.eps})
+        self._cache = cache, x.shape
         return out.reshape(x.shape)
 
     def backward(self, dout):
-        size = math.prod(self.normalized_shape)
-        dx, dgamma, dbeta = self.functions.layernorm.backward(dout.reshape(-1, size), self.cached())
+        cache, shape = self.cached()
+        self.check_dout(dout, shape)
+        dx, dgamma, dbeta = self.functions.layernorm.backward(dout.reshape(-1, math.prod(self.normalized_shape)), cache)
         if self.weight is not None:
             self.weight.accumulate(dgamma.reshape(self.normalized_shape))
         if self.bias is not None:
@@ -168,3 +216,68 @@ class LayerNorm(Module):
     def extra_repr(self):
         bias = self.bias is not None
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={bias}"
+
+
+class GroupNorm(Module):
+    """Normalize each image over groups of its channels, then scale and shift each channel; the same in training and in eval mode.
+
+    Parameters
+    ----------
+    num_groups : into how many groups of neighbours the channels are divided: 1 normalizes over all of them, C each by itself
+    num_channels : C of x (N, C, H, W), a multiple of num_groups
+    eps : added to the variance (default 1e-5)
+    affine : learn weight and bias (default True)
+    bias : learn the bias, where affine (default True)
+    dtype : float32 (default) or float64
+    """
+
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, *, bias=True, dtype=np.float32):
+        if num_groups < 1 or num_channels < 1 or num_channels % num_groups:
+            raise ValueError(
+                f"GroupNorm: num_channels is {num_channels} and num_groups {num_groups}; "
+                "both must be at least 1, and the groups divide the channels evenly"
+            )
+        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        self.weight = Parameter(np.ones(num_channels, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_channels, dtype)) if affine and bias else None
+
+    def reset_parameters(self, rng):
+        if self.weight is not None:
+            self.weight.data[...] = 1
+        if self.bias is not None:
+            self.bias.data[...] = 0
+        return self
+
+    def forward(self, x):
+        """x (N, C, H, W), like it out."""
+        self.check_input(x)
+        gamma, beta = self.scale_and_shift(x.dtype)
+        out, cache = self.functions.spatial_groupnorm.forward(x, gamma, beta, self.num_groups, self.gn_param())
+        self._cache = cache, x.shape
+        return out
+
+    def backward(self, dout):
+        cache, shape = self.cached()
+        self.check_dout(dout, shape)
+        dx, dgamma, dbeta = self.functions.spatial_groupnorm.backward(dout, cache)
+        if self.weight is not None:
+            self.weight.accumulate(dgamma.reshape(-1))
+        if self.bias is not None:
+            self.bias.accumulate(dbeta.reshape(-1))
+        return dx
+
+    def check_input(self, x):
+        check_image("GroupNorm", x, self.num_channels, None if self.weight is None else self.weight.dtype)
+
+    def scale_and_shift(self, dtype):
+        """gamma and beta as the functional contract takes them, (1, C, 1, 1) each."""
+        gamma = np.ones(self.num_channels, dtype) if self.weight is None else self.weight.data
+        beta = np.zeros(self.num_channels, dtype) if self.bias is None else self.bias.data
+        return gamma.reshape(1, -1, 1, 1), beta.reshape(1, -1, 1, 1)
+
+    def gn_param(self):
+        """The functional contract's dictionary."""
+        return {"eps": self.eps}
+
+    def extra_repr(self):
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"

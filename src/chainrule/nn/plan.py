@@ -1,92 +1,99 @@
-"""How a training step runs: which layers are computed together, and the buffers that they reuse from step to step.
+"""How a training step runs: which layers are computed together, what is forgotten, and when.
 
-Modules know nothing of it: without a plan they compute the same numbers, one layer at a time, into fresh arrays.
+Modules know nothing of it: without a plan they compute the same numbers, one layer at a time, and keep them.
 """
 
 from collections import Counter
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 
-from chainrule import kernels
-from chainrule.nn.activations import ReLU
-from chainrule.nn.containers import Sequential
-from chainrule.nn.functions import KERNELS
+from chainrule.nn.activations import GELU, ReLU
+from chainrule.nn.containers import Residual, Sequential
+from chainrule.nn.convolution import Conv2d
 from chainrule.nn.linear import Linear
 from chainrule.nn.module import Module, Parameter
-from chainrule.nn.normalization import BatchNorm1d
+from chainrule.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm
+from chainrule.nn.pooling import MaxPool2d
 
 __all__ = ["Plan"]
 
 
 class Plan:
-    """Forward and backward pass of a network in training: neighbours fused, outputs and gradients written to buffers that stay.
+    """Forward and backward pass of a network in training: neighbours fused, every array let go as soon as no later pass needs it.
 
-    What `forward` returns is overwritten by the next step, and `backward` replaces the gradients of fused layers instead of adding to them:
-    it is for a loop that clears the gradients at every step. The gradient of the network's input is not computed.
+    `backward` replaces the gradients of fused layers instead of adding to them: it is for a loop that clears the gradients at every step.
+    The gradient of the network's input is not computed. Within a `with Workspace():` block the memory that is let go is what the next
+    layers, and the next step, write to.
 
     Parameters
     ----------
-    model : any module; what is not a Sequential of layers that have a fused form runs as it is
+    model : any module; the layers of a Sequential and of a Residual are planned, everything else runs as it is
     """
 
     def __init__(self, model: Module):
-        self.steps = _steps(model)
-        with_parameters = [index for index, step in enumerate(self.steps) if step.has_parameters]
-        self._first = with_parameters[0] if with_parameters else len(self.steps)
+        self.steps = _steps(list(_layers(model, "")), _shared_parameters(model))
 
     def forward(self, x):
-        for step in self.steps:
-            try:
-                x = step.forward(x)
-            except Exception as error:
-                error.add_note(step.where)
-                raise
-        return x
+        """The output for x, with what `backward` needs kept."""
+        return _forward(self.steps, x)
 
     def backward(self, dout):
-        """Set the gradients of all parameters."""
-        for index in range(len(self.steps) - 1, self._first - 1, -1):
-            step = self.steps[index]
-            try:
-                if index > self._first:
-                    dout = step.backward(dout)
-                else:
-                    step.backward_parameters(dout)
-            except Exception as error:
-                error.add_note(step.where)
-                raise
+        """Set the gradients of all parameters; what `forward` kept is let go."""
+        _backward(self.steps, dout, need_dx=False)
+
+    def evaluate(self, x):
+        """The output for x alone: no layer keeps anything."""
+        return _forward(self.steps, x, keep=False)
 
 
-class _Rows:
-    """One array that grows to the largest batch; smaller batches use its first rows."""
+def _forward(steps, x, keep=True):
+    for step in steps:
+        try:
+            x = step.forward(x, keep)
+            if not keep:
+                step.forget()
+        except Exception as error:
+            error.add_note(step.where)
+            raise
+    return x
 
-    def __init__(self):
-        self._array = np.empty((0, 0))
 
-    def __call__(self, shape, dtype):
-        array = self._array
-        if array.dtype != dtype or array.shape[1:] != shape[1:] or len(array) < shape[0]:
-            array = self._array = np.empty(shape, dtype)
-        return array if len(array) == shape[0] else array[: shape[0]]
+def _backward(steps, dout, need_dx):
+    """dx, or None where nobody needs it: before the first step that learns."""
+    first = 0 if need_dx else next((index for index, step in enumerate(steps) if step.learns), len(steps))
+    for index in range(len(steps) - 1, first - 1, -1):
+        step = steps[index]
+        try:
+            dout = step.backward(dout, need_dx or index > first)
+            step.forget()
+        except Exception as error:
+            error.add_note(step.where)
+            raise
+    for step in steps[:first]:
+        step.forget()
+    return dout if need_dx else None
 
 
 class _Step:
-    """Modules that run together. Here one after the other, as they are; a subclass fuses them for x (N, D)."""
+    """One module, as it is. A subclass computes several together."""
 
     def __init__(self, modules, where):
         self.modules, self.where = modules, where
-        self.has_parameters = any(next(module.parameters(), None) is not None for module in modules)
+        self.learns = any(parameter.requires_grad for module in modules for parameter in module.parameters())
 
-    def forward(self, x):
+    def forward(self, x, keep):
         self._x_shape = np.shape(x)
         for module in self.modules:
             x = module.forward(x)
         return x
 
-    def backward(self, dout):
-        dx = _Step.backward_parameters(self, dout)
-        if np.shape(dx) != self._x_shape:  # somebody's own layer; unnoticed, it would be broadcast or fail in the layer before
+    def backward(self, dout, need_dx):
+        dx = dout
+        for module in reversed(self.modules):
+            dx = module.backward(dx)
+        if need_dx and np.shape(dx) != self._x_shape:  # somebody's own layer; unnoticed, it would be broadcast or fail in the layer before
             given = "None" if dx is None else f"shape {np.shape(dx)}"
             raise ValueError(
                 f"{type(self.modules[0]).__name__}: backward returned {given}; "
@@ -94,112 +101,241 @@ class _Step:
             )
         return dx
 
-    def backward_parameters(self, dout):
-        for module in reversed(self.modules):
-            dout = module.backward(dout)
-        return dout
+    def forget(self):
+        """Let go what `forward` kept for `backward`."""
+        for module in self.modules:
+            for part in module.modules():
+                part._cache = None
 
 
 class _Fused(_Step):
-    """A subclass defines fused_forward(x), fused_backward(dout) -> dx, and fused_backward_parameters(dout)."""
+    """A layer and what follows it, computed by one entry of their table of functions.
 
-    fused_forward: Callable
-    fused_backward: Callable
-    fused_backward_parameters: Callable
+    Attributes
+    ----------
+    kind : class of the layer
+    entries : classes of the modules behind it -> name of the entry
+    axes : of the x that the entry takes; any other runs module by module
+    """
 
-    def __init__(self, modules, where):
+    kind: type
+    entries: ClassVar[dict[tuple[type, ...], str]]
+    axes: int
+    run: Callable  # (x) -> out, cache
+    gradients: Callable  # (dout, cache, need_dx) -> dx
+
+    def __init__(self, modules, where, pair):
         super().__init__(modules, where)
-        self._out, self._dx = _Rows(), _Rows()
-        self._ran_fused = False
+        self.layer, self.pair, self._cache = modules[0], pair, None
 
-    def forward(self, x):
-        self.modules[0].check_input(x)
-        self._ran_fused = x.ndim == 2
-        return self.fused_forward(x) if self._ran_fused else super().forward(x)
+    def forward(self, x, keep):
+        self.layer.check_input(x)
+        if x.ndim != self.axes:
+            return super().forward(x, keep)
+        out, self._cache = self.run(x)
+        return out
 
-    def backward(self, dout):
-        return self.fused_backward(dout) if self._ran_fused else super().backward(dout)
+    def backward(self, dout, need_dx):
+        if self._cache is None:
+            return super().backward(dout, need_dx)
+        return self.gradients(dout, self._cache, need_dx)
 
-    def backward_parameters(self, dout):
-        return self.fused_backward_parameters(dout) if self._ran_fused else super().backward_parameters(dout)
+    def forget(self):
+        if self._cache is None:
+            super().forget()
+        self._cache = None
 
 
 class _Affine(_Fused):
-    """Linear, and the ReLU behind it where there is one."""
+    kind, axes = Linear, 2
+    entries: ClassVar = {(): "affine", (ReLU,): "affine_relu"}
 
-    def __init__(self, modules, where):
-        super().__init__(modules, where)
-        if len(modules) == 2:
-            self._forward, self._backward = kernels.affine_relu_forward, kernels.affine_relu_backward
-            self._backward_parameters = kernels.affine_relu_backward_parameters
+    def run(self, x):
+        return self.pair.forward(x, self.layer.weight.data.T, self.layer.bias.data)
+
+    def gradients(self, dout, cache, need_dx):
+        weight, bias = self.layer.weight, self.layer.bias
+        buffers = {"dw": weight.grad_memory().T, "db": bias.grad_memory()}
+        if need_dx:
+            dx, _, _ = self.pair.backward(dout, cache, **buffers)
         else:
-            self._forward, self._backward = kernels.affine_forward, kernels.affine_backward
-            self._backward_parameters = kernels.affine_backward_parameters
-
-    def fused_forward(self, x):
-        linear = self.modules[0]
-        out = self._out((len(x), linear.out_features), x.dtype)
-        out, self._cache = self._forward(x, linear.weight.data.T, linear.bias.data, out=out)
-        return out
-
-    def fused_backward(self, dout):
-        weight, bias = self.modules[0].weight, self.modules[0].bias
-        dx = self._dx((len(dout), self.modules[0].in_features), dout.dtype)
-        self._backward(dout, self._cache, dx=dx, dw=weight.grad_memory().T, db=bias.grad_memory())
-        weight.grad, bias.grad = weight.grad_memory(), bias.grad_memory()
+            dx, _ = None, self.pair.backward_parameters(dout, cache, **buffers)
+        _written(weight, bias)
         return dx
 
-    def fused_backward_parameters(self, dout):
-        weight, bias = self.modules[0].weight, self.modules[0].bias
-        self._backward_parameters(dout, self._cache, dw=weight.grad_memory().T, db=bias.grad_memory())
-        weight.grad, bias.grad = weight.grad_memory(), bias.grad_memory()
+    @staticmethod
+    def suits(layer):
+        return layer.bias is not None
 
 
-class _NormReLU(_Fused):
-    """BatchNorm1d, and the ReLU behind it."""
+class _Conv(_Fused):
+    kind, axes = Conv2d, 4
+    entries: ClassVar = {
+        (): "conv",
+        (ReLU,): "conv_relu",
+        (MaxPool2d,): "conv_pool",
+        (ReLU, MaxPool2d): "conv_relu_pool",
+        (MaxPool2d, ReLU): "conv_relu_pool",  # the greatest of the rectified is the greatest, rectified
+    }
 
-    def fused_forward(self, x):
-        norm = self.modules[0]
+    def __init__(self, modules, where, pair):
+        super().__init__(modules, where, pair)
+        self._pools = [module for module in modules if isinstance(module, MaxPool2d)]
+
+    def run(self, x):
+        weight, bias = self.layer.weight, self.layer.bias
+        pool_params = [pool.pool_param() for pool in self._pools]
+        return self.pair.forward(x, weight.data, None if bias is None else bias.data, self.layer.conv_param(), *pool_params)
+
+    def gradients(self, dout, cache, need_dx):
+        weight, bias = self.layer.weight, self.layer.bias
+        buffers = {"dw": weight.grad_memory(), "db": None if bias is None else bias.grad_memory()}
+        if need_dx:
+            dx, _, _ = self.pair.backward(dout, cache, **buffers)
+        else:
+            dx, _ = None, self.pair.backward_parameters(dout, cache, **buffers)
+        _written(weight, bias)
+        return dx
+
+    @staticmethod
+    def suits(layer):
+        return True
+
+
+class _Norm(_Fused):
+    """A normalization over the batch."""
+
+    def run(self, x, *skip):
+        norm = self.layer
         bn_param = norm.bn_param()
-        out = self._out(x.shape, x.dtype)
-        out, self._cache = kernels.batchnorm_relu_forward(x, norm.weight.data, norm.bias.data, bn_param, out=out)
-        norm.update_running_stats(bn_param["running_mean"], bn_param["running_var"], len(x))
-        return out
+        out, cache = self.pair.forward(x, *skip, norm.weight.data, norm.bias.data, bn_param)
+        if norm.training:
+            norm.update_running_stats(bn_param["running_mean"], bn_param["running_var"], x.size // norm.num_features)
+        return out, cache
 
-    def fused_backward(self, dout):
-        weight, bias = self.modules[0].weight, self.modules[0].bias
-        dx, dgamma, dbeta = self._dx(dout.shape, dout.dtype), weight.grad_memory(), bias.grad_memory()
-        kernels.batchnorm_relu_backward(dout, self._cache, dx=dx, dgamma=dgamma, dbeta=dbeta)
-        weight.grad, bias.grad = dgamma, dbeta
+    def gradients(self, dout, cache, need_dx):
+        weight, bias = self.layer.weight, self.layer.bias
+        *dx, _, _ = self.pair.backward(dout, cache, dgamma=weight.grad_memory(), dbeta=bias.grad_memory())
+        _written(weight, bias)
+        return dx[0] if len(dx) == 1 else dx
+
+    @staticmethod
+    def suits(layer):
+        return layer.weight is not None and layer.bias is not None
+
+
+class _RowNorm(_Norm):
+    kind, axes = BatchNorm1d, 2
+    entries: ClassVar = {(ReLU,): "batchnorm_relu"}
+
+
+class _ImageNorm(_Norm):
+    kind, axes = BatchNorm2d, 4
+    entries: ClassVar = {(ReLU,): "spatial_batchnorm_relu", (GELU,): "spatial_batchnorm_gelu"}
+
+
+class _GroupNorm(_Fused):
+    kind, axes = GroupNorm, 4
+    entries: ClassVar = {(ReLU,): "spatial_groupnorm_relu"}
+
+    def run(self, x):
+        norm = self.layer
+        shape = (1, -1, 1, 1)
+        return self.pair.forward(x, norm.weight.data.reshape(shape), norm.bias.data.reshape(shape), norm.num_groups, {"eps": norm.eps})
+
+    def gradients(self, dout, cache, need_dx):
+        weight, bias, shape = self.layer.weight, self.layer.bias, (1, -1, 1, 1)
+        dgamma, dbeta = weight.grad_memory().reshape(shape), bias.grad_memory().reshape(shape)
+        dx, _, _ = self.pair.backward(dout, cache, dgamma=dgamma, dbeta=dbeta)
+        _written(weight, bias)
         return dx
 
-    fused_backward_parameters = fused_backward
+    @staticmethod
+    def suits(layer):
+        return layer.weight is not None and layer.bias is not None
 
 
-def _steps(model):
-    """The layers of a tree of Sequentials in order, neighbours with a fused form as one."""
-    layers = list(_layers(model, ""))
-    shared = _shared_parameters(model)
+class _AddReLU(_Norm):
+    """The end of a residual block: batch norm of what the body gives, plus the shortcut, through a ReLU."""
+
+    kind, axes = BatchNorm2d, 4
+    entries: ClassVar = {(ReLU,): "spatial_batchnorm_add_relu"}
+
+
+class _Residual(_Step):
+    """body(x) + shortcut(x), both planned; with the norm at the end of the body and the ReLU behind the sum in one pass."""
+
+    def __init__(self, modules, where, body, shortcut, end):
+        super().__init__(modules, where)
+        self.body, self.shortcut, self.end = body, shortcut, end
+
+    def forward(self, x, keep):
+        body, shortcut = _forward(self.body, x, keep), _forward(self.shortcut, x, keep)
+        if body.shape != shortcut.shape:
+            raise ValueError(f"Residual: the body gives shape {body.shape}, the shortcut {shortcut.shape}; they must be the same")
+        if self.end is None:
+            return self.modules[0].functions.add(body, shortcut)
+        self.end.layer.check_input(body)
+        out, self._cache = self.end.run(body, shortcut)
+        return out
+
+    def backward(self, dout, need_dx):
+        dbody, dshortcut = (dout, dout) if self.end is None else self.end.gradients(dout, self._cache, True)
+        self._cache = None
+        dbody = _backward(self.body, dbody, need_dx)
+        dshortcut = _backward(self.shortcut, dshortcut, need_dx)
+        return self.modules[0].functions.add(dbody, dshortcut) if need_dx else None
+
+    def forget(self):
+        self._cache = None
+
+
+def _steps(layers, shared):
+    """A list of (name, layer) as steps, neighbours with a fused form as one; `shared` are the parameters with several uses."""
     steps, number = [], 0
     while number < len(layers):
         name, layer = layers[number]
-        relu = number + 1 < len(layers) and _fusible(layers[number + 1][1], ReLU)
-        # a gradient that is the sum of several uses must be added up
-        plain = any(id(parameter) in shared for parameter in layer.parameters())
-        if not plain and _fusible(layer, Linear) and layer.bias is not None:
-            kind, count = _Affine, 1 + relu
-        elif not plain and _fusible(layer, BatchNorm1d) and relu and layer.weight is not None and layer.bias is not None:
-            kind, count = _NormReLU, 2
-        else:
-            kind, count = _Step, 1
-        modules = [layer for _, layer in layers[number : number + count]]
-        steps.append(kind(modules, _where(number, len(layers), name, layer)))
-        number += count
+        where = _where(number, len(layers), name, layer)
+        rest = [layer for _, layer in layers[number:]]
+        step = _residual(rest, where, shared) or _fused(rest, where, shared) or _Step(rest[:1], where)
+        steps.append(step)
+        number += len(step.modules)
     return steps
 
 
+def _fused(layers, where, shared, kinds=(_Affine, _Conv, _RowNorm, _ImageNorm, _GroupNorm)):
+    """The longest beginning of `layers` that one entry of their table computes, as a step; None if there is none."""
+    layer = layers[0]
+    kind = next((kind for kind in kinds if _is(layer, kind.kind) and kind.suits(layer)), None)
+    # a gradient that is the sum of several uses must be added up
+    if kind is None or any(id(parameter) in shared for parameter in layer.parameters()):
+        return None
+    for followers, entry in sorted(kind.entries.items(), key=lambda item: -len(item[0])):
+        modules, pair = layers[: 1 + len(followers)], getattr(layer.functions, entry)
+        if len(modules) != 1 + len(followers) or not all(map(_is, modules[1:], followers)):
+            continue
+        if any(module.functions is not layer.functions for module in modules):
+            continue
+        # a layer alone is worth a step of its own where the entry can write gradients in place, and leave dx out
+        if pair is not None and (followers or pair.backward_parameters is not None):
+            return kind(modules, where, pair)
+    return None
+
+
+def _residual(layers, where, shared):
+    """A Residual at the beginning of `layers` as a step, with a ReLU behind it where its body ends in batch norm; None if there is none."""
+    residual = layers[0]
+    if not _is(residual, Residual):
+        return None
+    body, shortcut = list(_layers(residual.body, "body")), list(_layers(residual.shortcut, "shortcut"))
+    end = _fused([body[-1][1], *layers[1:2]], where, shared, kinds=(_AddReLU,))
+    modules = layers[:1] if end is None else layers[:2]
+    return _Residual(modules, where, _steps(body if end is None else body[:-1], shared), _steps(shortcut, shared), end)
+
+
 def _layers(module, name):
-    if isinstance(module, Sequential):
+    """(name, layer) of a tree of Sequentials, in order."""
+    if _is(module, Sequential):
         for child_name, child in module.named_children():
             yield from _layers(child, f"{name}.{child_name}" if name else child_name)
     else:
@@ -216,6 +352,13 @@ def _shared_parameters(model):
     return {parameter for parameter, count in uses.items() if count > 1}
 
 
-def _fusible(layer, kind):
-    """A layer of just this class (a subclass may compute something else), over the kernels."""
-    return type(layer) is kind and layer.functions is KERNELS
+def _is(layer, kind):
+    """A layer of this class whose passes are the class's own: one that changes them may compute something else."""
+    return isinstance(layer, kind) and type(layer).forward is kind.forward and type(layer).backward is kind.backward
+
+
+def _written(*parameters):
+    """The gradients have been written to the parameters' memory."""
+    for parameter in parameters:
+        if parameter is not None and parameter.requires_grad:
+            parameter.grad = parameter.grad_memory()
