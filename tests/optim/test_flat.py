@@ -74,7 +74,7 @@ def test_one_span_where_all_have_gradients_and_the_same_count():
     group, steps = FlatGroup(parameters), [4, 4]
     for parameter in parameters:
         parameter.accumulate(np.ones(parameter.shape))
-    assert group.spans(steps) == [(slice(0, group.size), 4)]
+    assert group.spans(steps) == [(slice(0, group.ranges[1].stop), 4)]
     assert steps == [5, 5]
 
 
@@ -86,6 +86,15 @@ def test_a_span_for_each_where_one_has_no_gradient_or_another_count():
     parameters[0].accumulate(np.ones(3))
     assert group.spans(steps) == [(group.ranges[0], 4), (group.ranges[1], 5)]
     assert steps == [5, 6]
+
+
+def test_neighbours_with_gradients_are_one_span():
+    parameters = [Parameter(np.zeros(size)) for size in (3, 5, 2, 4, 6)]
+    group = FlatGroup(parameters)
+    for index in (0, 1, 3, 4):
+        parameters[index].accumulate(np.ones(parameters[index].shape))
+    spans = [(slice(0, group.ranges[1].stop), 0), (slice(group.ranges[3].start, group.ranges[4].stop), 0)]
+    assert group.spans([0, 0, 0, 0, 0]) == spans
 
 
 def test_parameters_of_several_dtypes_are_refused():

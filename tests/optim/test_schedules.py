@@ -143,3 +143,35 @@ def test_arguments_out_of_range_are_refused(make, message):
     with pytest.raises(ValueError) as caught:
         make(ours())
     assert str(caught.value) == message
+
+
+def test_a_triangle_is_torchs_two_lines():
+    theirs = torchs()
+    up = torch.optim.lr_scheduler.LinearLR(theirs, 0.2, 1.0, 25)
+    down = torch.optim.lr_scheduler.LinearLR(theirs, 1.0, 0.1, 75)
+    expected = rates_over(torch.optim.lr_scheduler.SequentialLR(theirs, [up, down], [25]), 110)
+    np.testing.assert_allclose(
+        rates_over(optim.TriangularLR(ours(), 100, peak=0.25, start_factor=0.2, end_factor=0.1), 110), expected, **CLOSE
+    )
+
+
+def test_each_group_may_have_an_end_of_its_own():
+    rates = rates_over(optim.TriangularLR(ours(), [40, 10]), 50)
+    steps = np.arange(51)
+    np.testing.assert_allclose(
+        rates, np.stack([0.3 * np.maximum(0, 1 - steps / 40), 0.05 * np.maximum(0, 1 - steps / 10)], axis=1), **CLOSE
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"total_steps": 0}, "TriangularLR: total_steps is 0; it must be at least 1"),
+        ({"total_steps": [3]}, "TriangularLR: total_steps has 1 values for 2 groups; give one for each, or one for all"),
+        ({"total_steps": 3, "peak": 1.5}, "TriangularLR: peak is 1.5; it is a share of the steps, from 0 to 1"),
+        ({"total_steps": 3, "end_factor": -1}, "TriangularLR: start_factor is 0.0, end_factor -1; both must be at least 0"),
+    ],
+)
+def test_a_triangle_that_cannot_be_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        optim.TriangularLR(ours(), **options)

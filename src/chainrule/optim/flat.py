@@ -57,20 +57,32 @@ class FlatGroup:
             if parameter.grad is not grad:
                 parameter.place_grad(grad)
 
-    def spans(self, steps):
-        """Slices to update, each with its step count before the update: all in one where every parameter has a gradient and the same count.
+    def present(self, steps):
+        """Numbers of the parameters that have a gradient, each with its step count before the update.
 
         Parameters
         ----------
         steps : list of int, one a parameter; counted up here for those that have a gradient
         """
-        present = [index for index, parameter in enumerate(self.parameters) if parameter.grad is not None]
-        before = [steps[index] for index in present]
-        for index in present:
+        counted = [(index, steps[index]) for index, parameter in enumerate(self.parameters) if parameter.grad is not None]
+        for index, _ in counted:
             steps[index] += 1
-        if len(present) == len(self.parameters) and len(set(before)) == 1:
-            return [(slice(0, self.size), before[0])]
-        return [(self.ranges[index], count) for index, count in zip(present, before, strict=True)]
+        return counted
+
+    def spans(self, steps):
+        """Slices to update, each with its step count before the update: neighbours with a gradient and the same count are one slice.
+
+        `steps` as for `present`.
+        """
+        spans, last = [], None
+        for index, count in self.present(steps):
+            span = self.ranges[index]
+            if last == index - 1 and spans[-1][1] == count:
+                spans[-1] = (slice(spans[-1][0].start, span.stop), count)
+            else:
+                spans.append((span, count))
+            last = index
+        return spans
 
 
 def _aligned_zeros(size, dtype):

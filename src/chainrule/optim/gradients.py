@@ -26,8 +26,9 @@ def clip_grad_norm_(parameters, max_norm):
 
 
 def decay_groups(model: Module, weight_decay: float) -> list[dict]:
-    """Two parameter groups: matrices and kernels with `weight_decay`, biases and the scales of norms without."""
-    weights = [parameter for parameter in model.parameters() if len(parameter.shape) > 1]
-    others = [parameter for parameter in model.parameters() if len(parameter.shape) <= 1]
+    """Two parameter groups: matrices and kernels with `weight_decay`, biases and the scales of norms without. Frozen ones are left out."""
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    weights = [parameter for parameter in learned if len(parameter.shape) > 1]
+    others = [parameter for parameter in learned if len(parameter.shape) <= 1]
     groups = [{"params": weights, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]

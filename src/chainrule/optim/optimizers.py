@@ -14,8 +14,9 @@ class Optimizer:
     """Parameter groups, each in one flat buffer, and their state.
 
     A subclass names its state in `state_names` (a function of the group) and defines `update(group, data, grad, state, steps)`, which
-    changes flat arrays in place; `steps` counts the updates before this one. `stores_steps` says whether torch stores that number, and
-    `stores_unused` whether it stores the state of a parameter that was never updated.
+    changes flat arrays in place; `steps` counts the updates before this one. (One that looks at the parameters one by one overrides
+    `update_group`.) `stores_steps` says whether torch stores that number, and `stores_unused` whether it stores the state of a parameter
+    that was never updated.
 
     Parameters
     ----------
@@ -76,8 +77,12 @@ class Optimizer:
         for group, flat, steps, state in zip(self.param_groups, self._flats, self._steps, self._states, strict=True):
             flat.gather()
             self._make_state(group, flat, state)
-            for span, count in flat.spans(steps):
-                self.update(group, flat.data[span], flat.grad[span], {name: array[span] for name, (array, _) in state.items()}, count)
+            self.update_group(group, flat, state, steps)
+
+    def update_group(self, group, flat, state, steps):
+        """Update the parameters of one group that have a gradient; `state` is name -> (flat array, its views), `steps` one a parameter."""
+        for span, count in flat.spans(steps):
+            self.update(group, flat.data[span], flat.grad[span], {name: array[span] for name, (array, _) in state.items()}, count)
 
     def state_dict(self):
         """{"state": {index: {name: array}}, "param_groups": [...]} as torch.optim's, parameters numbered in order; arrays are copies."""

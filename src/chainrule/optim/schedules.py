@@ -6,7 +6,7 @@ the Trainer counts updates. They set `lr` in the optimizer's groups, and so work
 
 import math
 
-__all__ = ["CosineAnnealingLR", "ExponentialLR", "LinearLR", "OneCycleLR", "Schedule", "SequentialLR", "StepLR"]
+__all__ = ["CosineAnnealingLR", "ExponentialLR", "LinearLR", "OneCycleLR", "Schedule", "SequentialLR", "StepLR", "TriangularLR"]
 
 
 class Schedule:
@@ -120,10 +120,7 @@ class OneCycleLR(Schedule):
         super().__init__(optimizer)
 
     def first_rates(self, groups):
-        rates: list[float] = list(self.max_lr) if isinstance(self.max_lr, list | tuple) else [self.max_lr] * len(groups)
-        if len(rates) != len(groups):
-            raise ValueError(f"OneCycleLR: max_lr has {len(rates)} values for {len(groups)} groups; give one for each, or one for all")
-        return rates
+        return _one_a_group("OneCycleLR: max_lr", self.max_lr, groups)
 
     def lr_at(self, base_lr, step):
         first = base_lr / self.div_factor
@@ -132,6 +129,40 @@ class OneCycleLR(Schedule):
         if step <= top:
             return _cosine(first, base_lr, step / top if top else 1.0)
         return _cosine(base_lr, last, min((step - top) / (end - top), 1.0) if end > top else 1.0)
+
+
+class TriangularLR(Schedule):
+    """Linearly up from the share start_factor of the rate to all of it, then linearly down to the share end_factor, which stays.
+
+    torch has it as a SequentialLR of two LinearLR. Unlike those, each group may have an end of its own.
+
+    Parameters
+    ----------
+    total_steps : steps until the end, an int or one a group
+    peak : share of them that goes up, in [0, 1] (default 0: it only goes down)
+    start_factor, end_factor : at least 0 (default 0)
+    """
+
+    def __init__(self, optimizer, total_steps, *, peak=0.0, start_factor=0.0, end_factor=0.0):
+        self.total_steps = _one_a_group("TriangularLR: total_steps", total_steps, optimizer.param_groups)
+        if min(self.total_steps) < 1:
+            raise ValueError(f"TriangularLR: total_steps is {total_steps}; it must be at least 1")
+        if not 0 <= peak <= 1:
+            raise ValueError(f"TriangularLR: peak is {peak}; it is a share of the steps, from 0 to 1")
+        if not (start_factor >= 0 and end_factor >= 0):
+            raise ValueError(f"TriangularLR: start_factor is {start_factor}, end_factor {end_factor}; both must be at least 0")
+        self.peak, self.start_factor, self.end_factor = peak, start_factor, end_factor
+        super().__init__(optimizer)
+
+    def _apply(self):
+        for group, base_lr, total_steps in zip(self.optimizer.param_groups, self.base_lrs, self.total_steps, strict=True):
+            group["lr"] = base_lr * self._factor(min(self.last_epoch / total_steps, 1.0))
+
+    def _factor(self, done):
+        """At the share `done` of the steps."""
+        if done < self.peak:
+            return self.start_factor + (1 - self.start_factor) * done / self.peak
+        return 1 + (self.end_factor - 1) * (done - self.peak) / (1 - self.peak) if self.peak < 1 else 1.0
 
 
 class SequentialLR(Schedule):
@@ -155,6 +186,13 @@ class SequentialLR(Schedule):
         number = sum(self.last_epoch >= milestone for milestone in self.milestones)
         start = self.milestones[number - 1] if number else 0
         self.schedulers[number].seek(self.last_epoch - start)
+
+
+def _one_a_group(what, value, groups) -> list:
+    values = list(value) if isinstance(value, list | tuple) else [value] * len(groups)
+    if len(values) != len(groups):
+        raise ValueError(f"{what} has {len(values)} values for {len(groups)} groups; give one for each, or one for all")
+    return values
 
 
 def _cosine(start, end, share):
