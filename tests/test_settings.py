@@ -7,12 +7,43 @@ import typing
 import pytest
 
 from chainrule import data
-from chainrule.settings import LEARNING_RATES, Settings, model_arguments
+from chainrule.recipes import RECIPES
+from chainrule.settings import OPTIMIZERS, Settings, model_arguments
 
 
-@pytest.mark.parametrize(("optimizer", "lr"), LEARNING_RATES.items())
-def test_without_a_learning_rate_the_optimizer_has_its_own(optimizer, lr):
-    assert Settings("two-layer", optimizer=optimizer).lr == lr
+@pytest.mark.parametrize(("optimizer", "defaults"), OPTIMIZERS.items())
+def test_what_is_not_given_is_what_the_optimizer_has(optimizer, defaults):
+    settings = Settings("two-layer", optimizer=optimizer)
+    assert {name: getattr(settings, name) for name in defaults} == defaults
+
+
+def test_a_recipe_holds_for_its_model_and_what_is_given_wins():
+    recipe, settings = RECIPES["speedrun"], Settings("speedrun", epochs=10, lr=0.1)
+    assert (settings.epochs, settings.lr) == (10, 0.1)
+    assert {name: getattr(settings, name) for name in recipe} == recipe | {"epochs": 10, "lr": 0.1}
+    assert Settings("two-layer").epochs == Settings("speedrun", epochs=10).epochs
+    assert Settings("two-layer").groups == {}
+
+
+def test_another_optimizer_than_the_recipes_begins_with_its_own_defaults():
+    settings = Settings("speedrun", optimizer="sgd")
+    assert (settings.lr, settings.momentum, settings.nesterov, settings.groups) == (0.05, 0.9, False, {})
+    assert (settings.epochs, settings.schedule, settings.tta) == (8, "triangular", "mirror-shift")
+    assert settings.without_effect() == []
+
+
+def test_a_recipes_batch_is_not_larger_than_the_limit():
+    assert Settings("speedrun", limit=300).batch_size == 300
+
+
+@pytest.mark.parametrize("model", RECIPES)
+def test_a_recipe_is_made_of_valid_settings(model):
+    Settings.from_dict({"model": model} | RECIPES[model])
+
+
+def test_defaults_are_copies():
+    Settings("speedrun").groups["0.bias"]["lr"] = 1
+    assert Settings("speedrun").groups["0.bias"]["lr"] == 106
 
 
 def test_a_learning_rate_that_is_given_stays():
@@ -38,8 +69,9 @@ def test_defaults_and_values_that_are_read_are_not_remarked_upon():
 @pytest.mark.parametrize(
     ("values", "remark"),
     [
-        ({"momentum": 0.5}, "momentum = 0.5 has no effect: it is for optimizer = sgd, not adam"),
-        ({"nesterov": True, "optimizer": "rmsprop"}, "nesterov = True has no effect: it is for optimizer = sgd, not rmsprop"),
+        ({"momentum": 0.5}, "momentum = 0.5 has no effect: it is for optimizer = sgd or muon, not adam"),
+        ({"nesterov": True, "optimizer": "rmsprop"}, "nesterov = True has no effect: it is for optimizer = sgd or muon, not rmsprop"),
+        ({"shift": 2}, "shift = 2 has no effect: it is for augment = True, not False"),
         ({"gamma": 0.5, "schedule": "cosine"}, "gamma = 0.5 has no effect: it is for schedule = step or exponential, not cosine"),
         ({"step_epochs": 3, "schedule": "exponential"}, "step_epochs = 3 has no effect: it is for schedule = step, not exponential"),
     ],
@@ -98,6 +130,21 @@ WRONG = [
     ({"model": "mlp", "augment": 1}, "augment is 1; it must be true or false"),
     ({"model": "mlp", "optimizer": "adan"}, r"optimizer is 'adan' \(did you mean adam"),
     ({"model": "mlp", "data": "mnist"}, "data is 'mnist'; it must be one of digits, cifar10"),
+    ({"model": "mlp", "groups": {"*.bias": 0.1}}, r"groups is \{'\*.bias': 0.1\}; it must be names of parameters with settings"),
+    (
+        {"model": "mlp", "groups": {"vectors": {"learning_rate": 1}}},
+        "group 'vectors' has no setting 'learning_rate'; it takes optimizer, lr",
+    ),
+    ({"model": "mlp", "groups": {"vectors": {"lr": -1.0}}}, "group 'vectors': lr is -1.0; it must be above 0"),
+    ({"model": "mlp", "groups": {"vectors": {"ns_steps": 0}}}, "group 'vectors': ns_steps is 0; it must be above 0"),
+    ({"model": "mlp", "groups": {"vectors": {"optimizer": "adan"}}}, r"group 'vectors': optimizer is 'adan' \(did you mean adam"),
+    (
+        {"model": "mlp", "groups": {"vectors": {"epochs": 3}}},
+        "group 'vectors' has epochs of its own, which are for schedule = triangular, not constant",
+    ),
+    ({"model": "mlp", "ema": 1.0}, "ema is 1.0; it must be at most 0.999999"),
+    ({"model": "mlp", "tta": "flip"}, "tta is 'flip'; it must be one of none, mirror, mirror-shift"),
+    ({"model": "mlp", "shift": -1}, "shift is -1; it must be at least 0"),
     ({"model": "mlp", "loss": "hinge", "label_smoothing": 0.1}, "label_smoothing is 0.1, but the hinge loss has none"),
     ({"model": "mlp", "schedule": "one-cycle", "warmup_epochs": 1}, "one-cycle schedule has a warm-up of its own"),
     ({"model": "mlp", "engine": "torch", "statistics": True}, "statistics are those of the hand-written layers"),

@@ -3,6 +3,7 @@
 Plain Python, without NumPy, so that the command line knows its options at once; `chainrule.training.build` makes a Trainer of it.
 """
 
+import copy
 import dataclasses
 import difflib
 import inspect
@@ -13,20 +14,40 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from chainrule.models import MODELS
+from chainrule.recipes import RECIPES
 
-__all__ = ["Settings", "model_arguments"]
+__all__ = ["OPTIMIZERS", "Settings", "model_arguments"]
 
-BATCH_SIZE = 100
-LEARNING_RATES = {"sgd": 0.05, "rmsprop": 1e-3, "adam": 1e-3, "adamw": 1e-3, "adagrad": 1e-2}
+# defaults of each update rule, over the general ones
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "sgd": {"lr": 0.05, "momentum": 0.9, "nesterov": False},
+    "rmsprop": {"lr": 1e-3},
+    "adam": {"lr": 1e-3},
+    "adamw": {"lr": 1e-3},
+    "adagrad": {"lr": 1e-2},
+    "muon": {"lr": 0.02, "momentum": 0.95, "nesterov": True, "groups": {"vectors": {"optimizer": "adam"}}},
+}
+OF_OPTIMIZER = ("lr", "momentum", "nesterov", "groups")  # what suits one optimizer says nothing about another
+OF_GROUP = {"ns_steps": int, "normalize_weights": bool, "epochs": float}  # what a group can say beside `optimizer` and the above
+
+NOT_GIVEN: Any = object()
 
 
 def _setting(default, help, *, low=None, above=None, high=None):
-    return field(default=default, metadata={"help": help, "low": low, "above": above, "high": high})
+    return field(default=NOT_GIVEN, metadata={"default": default, "help": help, "low": low, "above": above, "high": high})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One run. Every field is an option of `chainrule train`; its help and its range are in the field's metadata.
+    """One run. Every field is an option of `chainrule train`; its help, its range and its default are in the field's metadata.
+
+    What is not given has the default of the model (`chainrule.recipes`), else that of the optimizer (`OPTIMIZERS`), else the general one.
+    A recipe's rates are those of its optimizer: with another one they do not count.
+
+    `groups`, which only a file can give, are parameters with an optimizer or values of their own: "vectors" (one axis or none), "matrices",
+    "filters" (three axes or more), or a pattern of names ("0.bias", "*.bias"), with any of optimizer, lr, momentum, nesterov, weight_decay;
+    ns_steps and normalize_weights, of Muon; and epochs, at the end of which the group's share of a triangular schedule has come to 0. A
+    parameter belongs to the first group that it fits.
 
     Raises
     ------
@@ -36,26 +57,36 @@ class Settings:
 
     model: str
     model_arguments: dict[str, Any] = field(default_factory=dict)
+    groups: dict[str, dict[str, Any]] = NOT_GIVEN
     data: Literal["digits", "cifar10"] = _setting("digits", "dataset")
     limit: int | None = _setting(None, "train on this many images only", low=1)
     engine: Literal["hand", "torch"] = _setting("hand", "what computes: the hand-written engine, or its PyTorch twin")
     dtype: Literal["float32", "float64"] = _setting("float32", "of parameters and activations")
     loss: Literal["cross-entropy", "hinge"] = _setting("cross-entropy", "loss function")
     label_smoothing: float = _setting(0.0, "share of the target spread over all classes", low=0, high=0.99)
-    optimizer: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad"] = _setting("adam", "update rule")
-    lr: float | None = _setting(None, "learning rate (default: 0.05 for sgd, 0.01 for adagrad, else 0.001)", above=0)
-    momentum: float = _setting(0.9, "of sgd", low=0, high=1)
-    nesterov: bool = _setting(False, "Nesterov's momentum, for sgd")
+    optimizer: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad", "muon"] = _setting(
+        "adam", "update rule; muon is for weights, and leaves biases and norms to adam"
+    )
+    lr: float | None = _setting(None, "learning rate (default: 0.05 for sgd, 0.01 for adagrad, 0.02 for muon, else 0.001)", above=0)
+    momentum: float = _setting(0.9, "of sgd and muon (there 0.95)", low=0, high=1)
+    nesterov: bool = _setting(False, "Nesterov's momentum, for sgd and muon (there on)")
     weight_decay: float = _setting(0.0, "on weights, not on biases and norms", low=0)
     clip_norm: float | None = _setting(None, "greatest norm of the gradient", above=0)
-    schedule: Literal["constant", "step", "exponential", "cosine", "one-cycle"] = _setting("constant", "how the learning rate goes")
+    ema: float | None = _setting(None, "evaluate and keep an exponential average of the weights, with this decay", low=0, high=0.999999)
+    schedule: Literal["constant", "step", "exponential", "cosine", "triangular", "one-cycle"] = _setting(
+        "constant", "how the learning rate goes"
+    )
     gamma: float = _setting(0.1, "factor of the step schedule, and of the exponential one over the whole run", above=0, high=1)
     step_epochs: int = _setting(10, "epochs between the drops of the step schedule", low=1)
     warmup_epochs: float = _setting(0.0, "epochs over which the learning rate rises linearly first", low=0)
     epochs: int = _setting(10, "passes over the training images", low=1)
-    batch_size: int | None = _setting(None, "images an update (default: 100, or limit where that is less)", low=1)
+    batch_size: int | None = _setting(100, "images an update (at most limit)", low=1)
     augment: bool = _setting(False, "random shifts of the training images, and flips (not of digits: mirrored ones are other signs)")
+    flip: Literal["random", "alternate", "none"] = _setting("random", "flips of augment: at random, or in every other epoch")
+    shift: int | None = _setting(None, "greatest shift of augment, pixels (default: an eighth of the image's side)", low=0)
+    border: Literal["zero", "reflect"] = _setting("zero", "what a shift brings in: the mean colour, or the image mirrored at its border")
     cutout: int = _setting(0, "side of a square that is blanked in every training image, pixels", low=0)
+    tta: Literal["none", "mirror", "mirror-shift"] = _setting("none", "views of each test image whose scores are averaged in the end")
     patience: int | None = _setting(None, "stop after this many epochs without better validation accuracy", low=1)
     statistics: bool = _setting(False, "log activations, gradients and dead units of every layer each epoch")
     seed: int = _setting(0, "of initialisation, split, order, augmentation and dropout", low=0)
@@ -66,20 +97,38 @@ class Settings:
             raise ValueError(f"there is no model {self.model!r}{_nearest(self.model, MODELS)}; there are {', '.join(MODELS)}")
         hints = typing.get_type_hints(type(self))
         for entry in fields(self):
-            if entry.metadata:
-                object.__setattr__(self, entry.name, _checked(entry.name, getattr(self, entry.name), hints[entry.name]))
+            if entry.metadata and getattr(self, entry.name) is not NOT_GIVEN:
+                self._set(entry.name, _checked(entry.name, getattr(self, entry.name), hints[entry.name]))
                 _check_range(entry, getattr(self, entry.name))
-        object.__setattr__(self, "model_arguments", _checked_model_arguments(self.model, self.model_arguments))
-        if self.lr is None:
-            object.__setattr__(self, "lr", LEARNING_RATES[self.optimizer])
-        if self.batch_size is None:
-            object.__setattr__(self, "batch_size", min(BATCH_SIZE, self.limit or BATCH_SIZE))
+        self._set("model_arguments", _checked_model_arguments(self.model, self.model_arguments))
+        if self.groups is not NOT_GIVEN:
+            self._set("groups", _checked_groups(self.groups, hints))
+        for name, default in self._defaults().items():
+            if getattr(self, name) is NOT_GIVEN or getattr(self, name) is None:
+                self._set(name, default)
         if self.label_smoothing and self.loss != "cross-entropy":
             raise ValueError(f"label_smoothing is {self.label_smoothing}, but the {self.loss} loss has none; use the cross-entropy loss")
         if self.warmup_epochs and self.schedule == "one-cycle":
             raise ValueError(f"warmup_epochs is {self.warmup_epochs}, but the one-cycle schedule has a warm-up of its own; leave it out")
         if self.statistics and self.engine != "hand":
             raise ValueError("statistics are those of the hand-written layers; use engine = hand, or leave statistics out")
+        if self.schedule != "triangular" and (short := [name for name, group in self.groups.items() if "epochs" in group]):
+            raise ValueError(f"group {short[0]!r} has epochs of its own, which are for schedule = triangular, not {self.schedule}")
+
+    def _set(self, name, value):
+        object.__setattr__(self, name, value)  # the class is frozen for everybody else
+
+    def _defaults(self) -> dict[str, Any]:
+        """The values of all fields for which nothing is given, or None."""
+        general: dict[str, Any] = {entry.name: entry.metadata["default"] for entry in fields(self) if entry.metadata} | {"groups": {}}
+        recipe = dict(RECIPES.get(self.model, {}))
+        if self.optimizer not in (NOT_GIVEN, recipe.get("optimizer")):
+            recipe = {name: value for name, value in recipe.items() if name not in OF_OPTIMIZER}
+        optimizer = recipe.get("optimizer", general["optimizer"]) if self.optimizer is NOT_GIVEN else self.optimizer
+        defaults = copy.deepcopy(general | OPTIMIZERS[optimizer] | recipe)
+        if isinstance(self.limit, int):
+            defaults["batch_size"] = min(defaults["batch_size"], self.limit)
+        return defaults
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Settings":
@@ -107,11 +156,12 @@ class Settings:
 
     def without_effect(self) -> list[str]:
         """A sentence for each value that is not the default, but that nothing reads."""
-        optimizer, schedule = ("optimizer", ("sgd",)), ("schedule", ("step", "exponential"))
+        optimizer, schedule = ("optimizer", ("sgd", "muon")), ("schedule", ("step", "exponential"))
         readers = {"momentum": optimizer, "nesterov": optimizer, "gamma": schedule, "step_epochs": ("schedule", ("step",))}
-        defaults = {entry.name: entry.default for entry in fields(self)}
+        readers |= {name: ("augment", (True,)) for name in ("flip", "shift", "border")}
+        defaults = self._defaults()
         return [
-            f"{name} = {getattr(self, name)} has no effect: it is for {what} = {' or '.join(kinds)}, not {getattr(self, what)}"
+            f"{name} = {getattr(self, name)} has no effect: it is for {what} = {' or '.join(map(str, kinds))}, not {getattr(self, what)}"
             for name, (what, kinds) in readers.items()
             if getattr(self, name) != defaults[name] and getattr(self, what) not in kinds
         ]
@@ -136,6 +186,28 @@ def _checked_model_arguments(model, given):
         if name not in known:
             raise ValueError(f"{model} has no argument {name!r}{_nearest(name, known)}; it takes {', '.join(known)}")
         checked[name] = _checked(name, value, hints[name])
+    return checked
+
+
+def _checked_groups(given, hints):
+    if not isinstance(given, dict) or not all(isinstance(group, dict) for group in given.values()):
+        raise ValueError(f"groups is {given!r}; it must be names of parameters with settings, such as {{'*.bias': {{'lr': 0.1}}}}")
+    ranges = {entry.name: entry for entry in fields(Settings)}
+    kinds = {name: hints[name] for name in ("optimizer", "lr", "momentum", "nesterov", "weight_decay")} | OF_GROUP
+    checked = {}
+    for place, group in given.items():
+        checked[place] = {}
+        for name, value in group.items():
+            if name not in kinds:
+                raise ValueError(f"group {place!r} has no setting {name!r}{_nearest(name, kinds)}; it takes {', '.join(kinds)}")
+            try:
+                checked[place][name] = _checked(name, value, kinds[name])
+                if name in OF_GROUP and not value > 0 and kinds[name] is not bool:
+                    raise ValueError(f"{name} is {value}; it must be above 0")
+                if name not in OF_GROUP:
+                    _check_range(ranges[name], value)
+            except ValueError as error:
+                raise ValueError(f"group {place!r}: {error}") from None
     return checked
 
 

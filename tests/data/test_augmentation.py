@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.data import augment
+from chainrule.data import Augmentation, augment
 
 
 def augment_by_loops(images, rng, *, flip, pad, cutout):
@@ -51,6 +51,34 @@ def test_augment_equals_its_definition(seed, n, flip, pad, cutout, dtype):
     assert not np.shares_memory(out, images)
 
 
+@given(seed=st.integers(0, 1000), pad=st.integers(0, 4))
+def test_a_reflected_border_is_the_image_mirrored_at_its_outermost_pixels(seed, pad):
+    images = some_images()
+    tops, lefts = np.random.default_rng(seed).integers(0, 2 * pad + 1, size=(2, 6)) if pad else np.zeros((2, 6), int)
+    out = augment(images, np.random.default_rng(seed), flip=False, pad=pad, border="reflect")
+    for i in range(6):
+        for y in range(7):
+            for x in range(5):
+                row, column = abs(y + tops[i] - pad), abs(x + lefts[i] - pad)
+                row, column = min(row, 12 - row), min(column, 8 - column)
+                np.testing.assert_array_equal(out[i, :, y, x], images[i, :, row, column])
+
+
+def test_alternating_flips_are_random_at_first_and_then_change_every_epoch():
+    flips = [Augmentation("alternate").flipped(2000, seed=3, epoch=epoch) for epoch in range(4)]
+    assert abs(flips[0].mean() - 0.5) < 0.06  # five standard deviations
+    np.testing.assert_array_equal(flips[1], ~flips[0])
+    np.testing.assert_array_equal(flips[2], flips[0])
+    np.testing.assert_array_equal(flips[3], flips[1])
+    assert (Augmentation("alternate").flipped(2000, seed=4, epoch=0) != flips[0]).any()
+    assert Augmentation("random").flipped(2000, seed=3, epoch=0) is None
+
+
+def test_another_flip_is_refused():
+    with pytest.raises(ValueError, match="flip is 'sometimes'; it must be 'random', 'alternate' or 'none'"):
+        Augmentation("sometimes")
+
+
 def test_any_memory_layout_gives_the_same():
     images = some_images()
     expected = augment(images, np.random.default_rng(0), cutout=3)
@@ -89,6 +117,8 @@ def test_images_of_a_batch_are_changed_independently():
         (np.zeros((2, 3, 4)), {}, r"shape \(2, 3, 4\); expected \(N, C, H, W\)"),
         (np.zeros((2, 3, 4, 4)), {"pad": -1}, "pad=-1, cutout=0"),
         (np.zeros((2, 3, 4, 4)), {"cutout": -1}, "pad=4, cutout=-1"),
+        (np.zeros((2, 3, 6, 4)), {"border": "reflect"}, "pad is 4; a reflected border needs less than the 4 pixels of an image's side"),
+        (np.zeros((2, 3, 6, 4)), {"border": "wrap"}, "border is 'wrap'; it must be 'zero' or 'reflect'"),
     ],
 )
 def test_wrong_arguments_are_refused(images, options, complaint):

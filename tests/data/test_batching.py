@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.data import Dataset, Split, augment, batches
+from chainrule.data import Augmentation, Dataset, Split, augment, batches
 
 N = 23
 
@@ -147,3 +147,44 @@ def test_the_arithmetic_of_a_batch_has_no_wider_temporaries(dtype):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < out.nbytes + 200 * 3072 + 300_000  # the batch, its bytes, and NumPy's buffers
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("options", [{}, {"pad": 2, "cutout": 3}, {"border": "reflect", "flip": False}], ids=str)
+def test_an_augmentation_in_one_pass_is_the_function(options, channels_last):
+    augmentation = Augmentation(**options | {"flip": "random" if options.get("flip", True) else "none"})
+    order = {"seed": 3, "epoch": 2}
+    fast = batches(DATA, "train", 5, augment=augmentation, channels_last=channels_last, **order)
+    assert_same(fast, batches(DATA, "train", 5, augment=functools.partial(augment, **options), **order))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("augmentation", [None, Augmentation()], ids=["plain", "augmented"])
+def test_batches_lie_channels_last_on_request(augmentation, dtype):
+    for images, _ in batches(DATA, "train", 5, seed=0, augment=augmentation, dtype=dtype, channels_last=True):
+        assert images.transpose(0, 2, 3, 1).flags.c_contiguous
+        assert images.shape[1:] == (2, 6, 5)
+    plain = batches(DATA, "train", 5, seed=0, augment=augmentation, dtype=dtype)
+    assert_same(batches(DATA, "train", 5, seed=0, augment=augmentation, dtype=dtype, channels_last=True), plain)
+
+
+def test_two_epochs_show_each_image_and_its_mirror_image_once():
+    images = np.random.default_rng(0).standard_normal((N, 2, 6, 5))
+    split = Split(images, np.arange(N))
+    data = Dataset("some", split, split, split, tuple(map(str, range(N))))
+    augmentation = Augmentation("alternate", pad=0)
+    seen = [np.empty_like(images) for _ in range(3)]
+    for epoch, shown in enumerate(seen):
+        for batch, labels in batches(data, "train", 4, seed=7, epoch=epoch, augment=augmentation, dtype=np.float64):
+            shown[labels] = batch
+    np.testing.assert_array_equal(seen[1], seen[0][..., ::-1])
+    np.testing.assert_array_equal(seen[2], seen[0])
+    plain = data.normalize(images, np.float64)
+    flipped = (seen[0] != plain).any(axis=(1, 2, 3))
+    assert 0 < flipped.sum() < N
+    np.testing.assert_array_equal(seen[0][flipped], plain[flipped, :, :, ::-1])
+
+
+def test_images_too_small_for_their_reflection_are_refused_at_the_call():
+    with pytest.raises(ValueError, match="pad is 5; a reflected border needs less than the 5 pixels"):
+        batches(DATA, "train", 4, seed=0, augment=Augmentation(pad=5, border="reflect"))

@@ -8,9 +8,11 @@ from chainrule.pytorch import nn
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.9])
-def test_dropout_with_equal_generators_is_ours_bit_for_bit(dtype, p):
-    x = np.random.default_rng(0).standard_normal((8, 9)).astype(dtype)
-    module, twin = ours.Dropout(p, rng=np.random.default_rng(1)), nn.Dropout(p)
+@pytest.mark.parametrize(("kind", "shape"), [("Dropout", (8, 9)), ("Dropout2d", (8, 9, 2, 3))])
+def test_dropout_with_equal_generators_is_ours_bit_for_bit(kind, shape, dtype, p):
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    module, twin = getattr(ours, kind)(p, rng=np.random.default_rng(1)), getattr(nn, kind)(p)
+    assert repr(module) == repr(twin) == repr(getattr(torch.nn, kind)(p))
     twin.rng = np.random.default_rng(1)
     tensor = torch.from_numpy(x).requires_grad_()
     expected = twin(tensor)
@@ -20,18 +22,20 @@ def test_dropout_with_equal_generators_is_ours_bit_for_bit(dtype, p):
     np.testing.assert_array_equal(module.backward(dout), tensor.grad.numpy(), strict=True)
 
 
-def test_dropout_without_a_generator_is_torchs():
-    twin, x = nn.Dropout(0.4), torch.ones(50, 40)
+@pytest.mark.parametrize("kind", ["Dropout", "Dropout2d"])
+def test_dropout_without_a_generator_is_torchs(kind):
+    twin, x = getattr(nn, kind)(0.4), torch.ones(50, 40, 2, 2)
     torch.manual_seed(0)
     out = twin(x)
     torch.manual_seed(0)
-    assert torch.equal(out, torch.nn.Dropout(0.4)(x))
+    assert torch.equal(out, getattr(torch.nn, kind)(0.4)(x))
 
 
-def test_dropout_in_eval_mode_passes_on_and_draws_nothing():
-    twin = nn.Dropout(0.4).eval()
+@pytest.mark.parametrize("kind", ["Dropout", "Dropout2d"])
+def test_dropout_in_eval_mode_passes_on_and_draws_nothing(kind):
+    twin = getattr(nn, kind)(0.4).eval()
     twin.rng = np.random.default_rng(1)
-    x = torch.ones(5, 4)
+    x = torch.ones(5, 4, 2, 2)
     assert torch.equal(twin(x), x)
     assert twin.rng.random() == np.random.default_rng(1).random()
 
@@ -44,6 +48,17 @@ def test_residual_and_concat_compute_what_they_say():
     assert torch.equal(nn.Concat(nn.Tanh(), nn.Identity(), dim=0)(x), torch.cat([x.tanh(), x], 0))
 
 
-@pytest.mark.parametrize("name", sorted(set(nn.__all__) - {"Residual", "Concat", "Dropout"}))
+@pytest.mark.parametrize("factor", [0.1, 3])
+def test_scale_is_ours_forwards_and_backwards(factor):
+    x = np.random.default_rng(0).standard_normal((3, 4), np.float32)
+    module, twin, tensor = ours.Scale(factor), nn.Scale(factor), torch.from_numpy(x).requires_grad_()
+    expected = twin(tensor)
+    np.testing.assert_array_equal(module(x), expected.detach().numpy(), strict=True)
+    expected.backward(torch.from_numpy(x))
+    np.testing.assert_array_equal(module.backward(x), tensor.grad.numpy(), strict=True)
+    assert repr(module) == repr(twin)
+
+
+@pytest.mark.parametrize("name", sorted(set(nn.__all__) - {"Residual", "Concat", "Dropout", "Dropout2d", "Scale"}))
 def test_everything_else_is_torchs_own(name):
     assert getattr(nn, name) is getattr(torch.nn, name)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from chainrule import nn
-from chainrule.models import fully_connected
+from chainrule.models import fully_connected, speedrun
 from chainrule.pytorch import copy_weights, to_arrays, to_tensors
 from chainrule.pytorch import nn as torch_nn
 
@@ -35,6 +35,17 @@ def test_nothing_is_shared_afterwards():
             tensor += 1
     for name, array in ours.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize(("source", "target"), [(nn, torch_nn), (torch_nn, nn)], ids=["to torch", "from torch"])
+def test_weights_of_convolutions_are_copied_whatever_their_memory_order_and_what_is_frozen_stays_so(source, target):
+    image = (3, 25, 26)
+    first, second = speedrun(source, image, 4, widths=(5, 6, 7)), speedrun(target, image, 4, widths=(5, 6, 7))
+    frozen = [not parameter.requires_grad for parameter in second.parameters()]
+    assert sum(frozen) == 7  # the whitening filters, and the scales of six norms
+    copy_weights(first, second)
+    assert_same_state(first, second)
+    assert [not parameter.requires_grad for parameter in second.parameters()] == frozen
 
 
 @pytest.mark.parametrize(("source", "target"), [(nn, torch_nn), (torch_nn, nn)], ids=["to torch", "from torch"])

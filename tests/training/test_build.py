@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from chainrule import nn, optim
-from chainrule.data import digits
+from chainrule.data import Dataset, digits
+from chainrule.models.whitening import whitening_weights
 from chainrule.settings import Settings
 from chainrule.training import Run, build_data, build_model, build_trainer, load_run, provenance
 from chainrule.training.build import _augmentation, check_same_data
@@ -71,6 +72,69 @@ def test_weights_decay_and_biases_and_norms_do_not(data, engine):
     assert all(len(parameter.shape) == 1 for parameter in stays["params"])
 
 
+GROUPS = {"1.bias": {"optimizer": "adam", "lr": 0.5}, "vectors": {"lr": 0.25, "momentum": 0.1}, "matrices": {"weight_decay": 0.125}}
+
+
+@pytest.mark.parametrize("engine", ["hand", "torch"])
+def test_groups_have_optimizers_and_values_of_their_own_and_the_first_that_fits_counts(data, engine):
+    settings = Settings("mlp", {"hidden_dims": [9]}, optimizer="sgd", lr=0.75, groups=GROUPS, engine=engine)
+    optimizer = build_trainer(settings, data).optimizer
+    assert isinstance(optimizer, optim.Chain)
+    vectors, matrices, adam = optimizer.param_groups
+    assert (adam["lr"], "betas" in adam, [tuple(p.shape) for p in adam["params"]]) == (0.5, True, [(9,)])
+    assert (vectors["lr"], vectors["momentum"], [tuple(p.shape) for p in vectors["params"]]) == (0.25, 0.1, [(10,)])
+    assert (matrices["lr"], matrices["momentum"], matrices["weight_decay"]) == (0.75, 0.9, 0.125)
+
+
+def test_a_group_that_fits_nothing_is_refused(data):
+    with pytest.raises(ValueError, match=r"group '7\.bias' fits no parameter that is learned and left; there are 1\.weight, 1\.bias"):
+        build_trainer(Settings("mlp", groups={"7.bias": {"lr": 0.1}}), data)
+
+
+@pytest.mark.parametrize("engine", ["hand", "torch"])
+def test_muon_moves_weights_and_adam_biases(data, engine):
+    muon, adam = build_trainer(Settings("mlp", optimizer="muon", engine=engine), data).optimizer.param_groups
+    assert (muon["ns_steps"], muon["lr"], muon["momentum"], muon["nesterov"]) == (5, 0.02, 0.95, True)
+    assert (adam["lr"], "betas" in adam) == (1e-3, True)
+    assert all(len(parameter.shape) == 2 for parameter in muon["params"])
+
+
+@pytest.mark.parametrize("engine", ["hand", "torch"])
+def test_the_recipe_of_speedrun_is_airbenchs(photographs, engine):
+    settings = Settings("speedrun", {"widths": [8, 8, 8]}, engine=engine)
+    trainer = build_trainer(settings, photographs)
+    biases, norms, head, filters = sorted(
+        trainer.optimizer.param_groups, key=lambda group: (len(group["params"][0].shape), len(group["params"]))
+    )[:4]
+    assert len(biases["params"]) == len(head["params"]) == 1 and len(norms["params"]) == len(filters["params"]) == 6
+    assert (filters["lr"], filters["momentum"], filters["ns_steps"], filters["normalize_weights"]) == (0.24, 0.6, 3, True)
+    # airbench's own numbers are for the sum over a batch of 2000: lr * (g_sum + wd * w) = 2000 lr * (g_mean + wd / 2000 * w)
+    for group, lr in ((biases, 0.053), (norms, 0.053), (head, 0.67)):
+        assert group["lr"] == pytest.approx(2000 * lr)
+        assert group["weight_decay"] == pytest.approx(2e-6 * 2000 / lr / 2000)
+        assert (group["momentum"], group["nesterov"]) == (0.85, True)
+    trainer.schedule.seek(3 * trainer.steps_per_epoch)
+    assert biases["lr"] == 0
+    assert norms["lr"] == pytest.approx(106 * 5 / 8)
+
+
+def test_speedrun_begins_with_whitening_filters_of_the_training_images(photographs):
+    model = build_model(Settings("speedrun", {"widths": [8, 8, 8]}, dtype="float64"), photographs)
+    expected = whitening_weights(photographs.normalize(photographs.train.images, np.float64))
+    np.testing.assert_array_equal(model.state_dict()["0.weight"], expected)
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    """40 images of noise in the shape of CIFAR-10."""
+    rng = np.random.default_rng(0)
+
+    def draw(count):
+        return rng.integers(0, 256, (count, 3, 32, 32)).astype(np.uint8), np.arange(count) % 10
+
+    return Dataset.from_arrays("noise", train=draw(2000), val=draw(10), test=draw(10))
+
+
 def rates(data, **settings):
     """The learning rate of every step of 4 epochs of 13 steps."""
     trainer = build_trainer(Settings("mlp", epochs=4, lr=1.0, **settings), data)
@@ -86,6 +150,7 @@ SCHEDULES = {
     "constant": ({}, np.ones(52)),
     "step": ({"step_epochs": 2, "gamma": 0.5}, np.where(STEPS < 26, 1.0, 0.5)),
     "exponential": ({"gamma": 0.01}, 0.01 ** (STEPS / 52)),
+    "triangular": ({"warmup_epochs": 1.0}, np.where(STEPS < 13, 1 / 13 + STEPS / 13 * (1 - 1 / 13), 1 - (STEPS - 13) / 39)),
     "cosine": ({}, (1 + np.cos(np.pi * STEPS / 52)) / 2),
 }
 
@@ -128,7 +193,8 @@ def shifts(side, rng, augmentation):
     """What an augmentation does to an image with a single white pixel in the middle, 500 times: the places where that pixel comes."""
     images = np.zeros((500, 1, side, side))
     images[:, :, side // 2, side // 2] = 1
-    return np.argwhere(augmentation(images, rng)[:, 0])[:, 1:] - side // 2
+    changed = augmentation.apply(images, augmentation.draw(500, (1, side, side), rng))
+    return np.argwhere(changed[:, 0])[:, 1:] - side // 2
 
 
 @pytest.mark.parametrize(("side", "greatest"), [(8, 1), (32, 4)])
@@ -140,7 +206,8 @@ def test_images_are_shifted_by_an_eighth_of_their_side_at_most(side, greatest):
 @pytest.mark.parametrize(("name", "flipped"), [("digits", False), ("cifar10", True)])
 def test_photographs_are_mirrored_and_digits_are_not(name, flipped):
     ramp = np.broadcast_to(np.arange(1.0, 33.0), (50, 1, 32, 32))  # rises from left to right, and falls in a mirror
-    out = _augmentation(Settings("mlp", data=name, augment=True), (1, 32, 32))(ramp, np.random.default_rng(0))
+    augmentation = _augmentation(Settings("mlp", data=name, augment=True), (1, 32, 32))
+    out = augmentation.apply(ramp, augmentation.draw(50, (1, 32, 32), np.random.default_rng(0)))
     assert (out[:, 0, 16, 20] < out[:, 0, 16, 12]).any() == flipped
 
 
@@ -148,6 +215,11 @@ def test_photographs_are_mirrored_and_digits_are_not(name, flipped):
 def test_a_square_that_leaves_nothing_of_the_image_is_refused(data, cutout):
     with pytest.raises(ValueError, match=f"cutout is {cutout}; it must be less than the 8 pixels of an image's side"):
         build_trainer(Settings("mlp", cutout=cutout), data)
+
+
+def test_a_shift_that_leaves_nothing_of_the_image_is_refused(data):
+    with pytest.raises(ValueError, match="shift is 8; it must be less than the 8 pixels of an image's side"):
+        build_trainer(Settings("mlp", augment=True, shift=8), data)
 
 
 @pytest.fixture

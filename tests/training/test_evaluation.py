@@ -3,6 +3,7 @@ import pytest
 import sklearn.metrics
 import torch
 
+from chainrule.data import Dataset, Split
 from chainrule.training import Evaluation, evaluate
 from chainrule.training.evaluation import BATCH_SIZE
 
@@ -43,3 +44,33 @@ def test_batches_do_not_change_the_result(blobs, monkeypatch, batch_size):
     assert found.loss == pytest.approx(expected, rel=1e-14)  # the order of 20 additions
     assert found.accuracy == np.mean(scores.argmax(axis=1) == blobs.test.labels)
     np.testing.assert_array_equal(found.labels, blobs.test.labels)
+
+
+def airbench_scores(images, net):
+    """Test-time augmentation as airbench94 writes it, on tensors."""
+
+    def mirror(inputs):
+        return 0.5 * net(inputs) + 0.5 * net(inputs.flip(-1))
+
+    padded = torch.nn.functional.pad(images, (1, 1, 1, 1), "reflect")
+    height, width = images.shape[2:]
+    moved = [mirror(padded[:, :, :height, :width]), mirror(padded[:, :, 2:, 2:])]
+    return {"mirror": mirror(images), "mirror-shift": 0.5 * mirror(images) + 0.5 * torch.stack(moved).mean(0)}
+
+
+@pytest.mark.parametrize("tta", ["mirror", "mirror-shift"])
+def test_scores_are_averaged_over_the_views_as_airbench_does(monkeypatch, tta):
+    monkeypatch.setattr("chainrule.training.evaluation.BATCH_SIZE", 4)
+    rng = np.random.default_rng(0)
+    split = Split(rng.standard_normal((10, 2, 5, 4)), rng.integers(3, size=10))
+    data = Dataset("some", split, split, split, ("a", "b", "c"))
+    found = evaluate(LinearScores(), data, split, tta=tta)
+    images = torch.from_numpy(data.normalize(split.images, np.float64))
+    expected = airbench_scores(images, lambda x: x.reshape(len(x), -1)[:, :3])[tta].numpy()
+    np.testing.assert_allclose(found.scores, expected, rtol=0, atol=1e-15)  # sums of at most 6 numbers
+    assert found.accuracy == np.mean(expected.argmax(axis=1) == split.labels)
+
+
+def test_another_augmentation_is_refused(blobs):
+    with pytest.raises(ValueError, match="tta is 'flip'; it must be one of none, mirror, mirror-shift"):
+        evaluate(LinearScores(), blobs, blobs.test, tta="flip")

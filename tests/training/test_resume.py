@@ -15,7 +15,7 @@ import pytest
 
 from chainrule import nn, optim
 from chainrule.settings import Settings
-from chainrule.training import Callback, EarlyStopping, Run, build_data, build_trainer, provenance
+from chainrule.training import Callback, EarlyStopping, Run, build_data, build_trainer, load_run, provenance
 from chainrule.training.storage import load_arrays
 
 SETTINGS = {
@@ -106,7 +106,7 @@ def test_it_may_be_killed_again_and_again(tmp_path, uninterrupted):
     assert_same_run(tmp_path / "run", uninterrupted)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam", "adamw", "adagrad"])
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam", "adamw", "adagrad", "muon"])
 def test_every_optimizer_goes_on_bit_for_bit(tmp_path, optimizer):
     changes = {"optimizer": optimizer, "schedule": "cosine", "statistics": True, "augment": True, "epochs": 3}
     train(tmp_path, "whole", **changes)
@@ -115,11 +115,31 @@ def test_every_optimizer_goes_on_bit_for_bit(tmp_path, optimizer):
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 
-def test_the_torch_engine_goes_on_bit_for_bit(tmp_path):
-    train(tmp_path, "whole", engine="torch")
-    train(tmp_path, "parts", engine="torch", kill=8)
-    train(tmp_path, "parts", engine="torch", resume=True)
+MUON = {
+    "optimizer": "muon",
+    "schedule": "triangular",
+    "groups": {"vectors": {"optimizer": "sgd", "epochs": 2.0}},
+    "ema": 0.9,
+    "augment": True,
+    "flip": "alternate",
+    "border": "reflect",
+}
+
+
+@pytest.mark.parametrize("changes", [{}, MUON], ids=["adam", "muon, sgd and an average"])
+@pytest.mark.parametrize("engine", ["hand", "torch"])
+def test_either_engine_goes_on_bit_for_bit(tmp_path, engine, changes):
+    train(tmp_path, "whole", engine=engine, **changes)
+    train(tmp_path, "parts", engine=engine, kill=8, **changes)
+    train(tmp_path, "parts", engine=engine, resume=True, **changes)
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_checkpoints_hold_the_averages_and_the_run_is_evaluated_with_them(tmp_path):
+    trainer = train(tmp_path, "run", ema=0.9)
+    _, _, loaded = load_run(Run.open(tmp_path, "run"), checkpoint="last")
+    assert loaded.evaluate().loss == trainer.evaluate().loss == trainer.history.records[-1]["val_loss"]
+    np.testing.assert_array_equal(next(loaded.model.parameters()).data, trainer.optimizer.copies[0])
 
 
 def test_a_finished_run_stays_as_it_is(tmp_path, uninterrupted):

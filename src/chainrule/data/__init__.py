@@ -1,6 +1,6 @@
 """Data sets on disk or of your own arrays, as normalized batches in an order that follows from a seed."""
 
-from chainrule.data.augmentation import augment
+from chainrule.data.augmentation import Augmentation, Changes, augment
 from chainrule.data.batching import batches
 from chainrule.data.cifar10_files import Description, default_folder, describe, find_cifar10, read_batch, read_batches
 from chainrule.data.dataset import Dataset, Split
@@ -10,6 +10,8 @@ from chainrule.data.prefetching import prefetch
 
 __all__ = [
     "DATASETS",
+    "Augmentation",
+    "Changes",
     "Dataset",
     "Description",
     "Split",

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.data.augmentation import Augmentation
 from chainrule.data.dataset import Dataset, Split
 
 __all__ = ["batches"]
@@ -21,9 +22,10 @@ def batches(
     seed: int | None,
     epoch: int = 0,
     start: int = 0,
-    augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+    augment: Augmentation | Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
     dtype: Any = np.float32,
     drop_last: bool = False,
+    channels_last: bool = False,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (images, labels) of one epoch: every image once, in an order that follows from (seed, epoch) alone.
 
@@ -38,13 +40,14 @@ def batches(
     seed : at least 0, or None for the order in which the split stores the images (evaluation); then there is no augmentation
     epoch : at least 0
     start : index of the first batch to yield (default 0)
-    augment : (normalized images, generator) -> images, for instance `chainrule.data.augment` or a `functools.partial` of it
+    augment : an `Augmentation`, which is done in one pass with the rest; or any function (normalized images, generator) -> images
     dtype : of the images, float32 (default) or float64
     drop_last : leave out a last batch that is smaller than the others
+    channels_last : let images lie in memory as (B, H, W, C), which convolutions like; a function of one's own decides that itself
 
     Yields
     ------
-    images : (B, C, H, W) normalized, C-contiguous, a new array
+    images : (B, C, H, W) normalized, a new array, C-contiguous or channels-last
     labels : (B,) int64, a new array
     """
     if isinstance(split, str):
@@ -57,16 +60,41 @@ def batches(
         raise ValueError(f"seed={seed}, epoch={epoch}, start={start}; none of them may be negative")
     if seed is None and augment is not None:
         raise ValueError("augment without a seed; give a seed, or no augmentation to see the images as they are stored")
-    return _batches(dataset, split, batch_size, seed, epoch, start, augment, dtype, drop_last)
+    if isinstance(augment, Augmentation):
+        augment.check(dataset.image_shape)
+        return _augmented_batches(dataset, split, batch_size, seed, epoch, start, augment, dtype, drop_last, channels_last)
+    return _batches(dataset, split, batch_size, seed, epoch, start, augment, dtype, drop_last, channels_last)
 
 
-def _batches(dataset, split, batch_size, seed, epoch, start, augment, dtype, drop_last):
-    n = len(split)
-    order = np.arange(n) if seed is None else np.random.default_rng([seed, _ORDER, epoch]).permutation(n)
-    count = n // batch_size if drop_last else -(-n // batch_size)
-    for index in range(start, count):
-        rows = order[index * batch_size : (index + 1) * batch_size]
-        images = dataset.normalize(split.images[rows], dtype)
+def _batches(dataset, split, batch_size, seed, epoch, start, augment, dtype, drop_last, channels_last):
+    for index, rows in _orders(len(split), batch_size, seed, epoch, start, drop_last):
+        if channels_last and augment is None:
+            images = _prepare(dataset, split, rows, dtype, channels_last=True)
+        else:
+            images = dataset.normalize(split.images[rows], dtype)
         if augment is not None and seed is not None:
             images = augment(images, np.random.default_rng([seed, _AUGMENTATION, epoch, index]))
         yield images, split.labels[rows]
+
+
+def _augmented_batches(dataset, split, batch_size, seed, epoch, start, augmentation, dtype, drop_last, channels_last):
+    flipped = augmentation.flipped(len(split), seed, epoch)
+    how = {"pad": augmentation.pad, "reflect": augmentation.border == "reflect", "cutout": augmentation.cutout}
+    for index, rows in _orders(len(split), batch_size, seed, epoch, start, drop_last):
+        rng = np.random.default_rng([seed, _AUGMENTATION, epoch, index])
+        changes = augmentation.draw(len(rows), dataset.image_shape, rng, None if flipped is None else flipped[rows])
+        yield _prepare(dataset, split, rows, dtype, changes=changes, channels_last=channels_last, **how), split.labels[rows]
+
+
+def _prepare(dataset, split, rows, dtype, **how):
+    from chainrule.kernels import prepare_batch  # not above: to read a data set, Numba is not needed
+
+    return prepare_batch(split.images, rows, *dataset.scaling(dtype), **how)
+
+
+def _orders(n, batch_size, seed, epoch, start, drop_last):
+    """(index of a batch, its rows of the split), from batch `start` on."""
+    order = np.arange(n) if seed is None else np.random.default_rng([seed, _ORDER, epoch]).permutation(n)
+    count = n // batch_size if drop_last else -(-n // batch_size)
+    for index in range(start, count):
+        yield index, order[index * batch_size : (index + 1) * batch_size]

@@ -162,12 +162,16 @@ class Dataset:
         -------
         (N, C, H, W), C-contiguous, a new array
         """
-        std = self.std.astype(np.float64)
-        factor = (1.0 / (self.scale * std)).astype(dtype)[:, None, None]
-        offset = (self.mean / std).astype(dtype)[:, None, None]
-        out = np.multiply(images, factor, dtype=dtype, order="C")  # two passes and no intermediate array; widens uint8 on the way
-        out -= offset
+        factor, offset = self.scaling(dtype)
+        # two passes and no intermediate array; widens uint8 on the way
+        out = np.multiply(images, factor[:, None, None], dtype=dtype, order="C")
+        out -= offset[:, None, None]
         return out
+
+    def scaling(self, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
+        """What `normalize` multiplies by, and what it then takes off: (C,) each, of that dtype."""
+        std = self.std.astype(np.float64)
+        return (1.0 / (self.scale * std)).astype(dtype), (self.mean / std).astype(dtype)
 
     def _checksum(self) -> str:
         digest = hashlib.sha256(repr((self.name, float(self.scale), self.classes)).encode())

@@ -4,11 +4,11 @@ The only package that imports torch; everything else reaches it from inside func
 """
 
 try:
-    from torch import optim, set_num_threads
+    from torch import set_num_threads
 except ImportError as error:
     raise ImportError("this needs PyTorch: pip install chainrule[torch]") from error
 
-from chainrule.pytorch import nn
+from chainrule.pytorch import nn, optim
 from chainrule.pytorch.engine import TorchEngine
 from chainrule.pytorch.weights import copy_weights, to_arrays, to_tensors
 

@@ -1,16 +1,23 @@
-"""torch.nn as the namespace that `chainrule.models` are written against, with the containers that torch.nn lacks."""
+"""torch.nn as the namespace that `chainrule.models` are written against, with what torch.nn lacks."""
 
 import numpy as np
 import torch
 from torch.nn import (
     GELU,
+    AdaptiveAvgPool2d,
+    AvgPool2d,
     BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    ConvTranspose2d,
     CrossEntropyLoss,
     Flatten,
+    GroupNorm,
     Identity,
     LayerNorm,
     LeakyReLU,
     Linear,
+    MaxPool2d,
     Module,
     MSELoss,
     MultiMarginLoss,
@@ -18,27 +25,38 @@ from torch.nn import (
     Sequential,
     Sigmoid,
     Tanh,
+    Upsample,
 )
 
 __all__ = [
     "GELU",
+    "AdaptiveAvgPool2d",
+    "AvgPool2d",
     "BatchNorm1d",
+    "BatchNorm2d",
     "Concat",
+    "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout2d",
     "Flatten",
+    "GroupNorm",
     "Identity",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "MSELoss",
+    "MaxPool2d",
     "Module",
     "MultiMarginLoss",
     "ReLU",
     "Residual",
+    "Scale",
     "Sequential",
     "Sigmoid",
     "Tanh",
+    "Upsample",
 ]
 
 
@@ -65,6 +83,20 @@ class Concat(Sequential):
         return torch.cat([branch(input) for branch in self], self.dim)
 
 
+class Scale(Module):
+    """factor * x; the twin of chainrule.nn.Scale."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return x * self.factor
+
+    def extra_repr(self):
+        return f"{self.factor}"
+
+
 class Dropout(torch.nn.Dropout):
     """torch's dropout; with a NumPy generator in `rng` it draws the masks that chainrule.nn.Dropout draws from the same generator."""
 
@@ -73,6 +105,20 @@ class Dropout(torch.nn.Dropout):
     def forward(self, input):
         if self.rng is None or not self.training:
             return super().forward(input)
-        keep = 1 - self.p
-        mask = torch.from_numpy(self.rng.random(tuple(input.shape)) < keep).to(input.device)
-        return input * (mask.to(input.dtype) / keep)
+        return input * _mask(self.rng, input.shape, self.p, input)
+
+
+class Dropout2d(Dropout):
+    """torch's dropout of whole channels, with `rng` as in Dropout."""
+
+    def forward(self, input):
+        if self.rng is None or not self.training:
+            return torch.nn.functional.dropout2d(input, self.p, self.training)
+        return input * _mask(self.rng, (*input.shape[:2], 1, 1), self.p, input)
+
+
+def _mask(rng, shape, p, like):
+    """1 / (1 - p) with probability 1 - p, else 0."""
+    keep = 1 - p
+    mask = torch.from_numpy(rng.random(tuple(shape)) < keep).to(like.device)
+    return mask.to(like.dtype) / keep

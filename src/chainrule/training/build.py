@@ -1,14 +1,19 @@
 """From settings to a Trainer, and from a run on disk back to its network."""
 
+from fnmatch import fnmatchcase
+
 import numpy as np
 
 from chainrule import data as datasets
 from chainrule import nn, optim
 from chainrule.models import MODELS
-from chainrule.settings import Settings
+from chainrule.models.whitening import first_weights
+from chainrule.settings import OPTIMIZERS, Settings
 from chainrule.training.callbacks import Callback, EarlyStopping, LayerStatistics
 from chainrule.training.provenance import describe_data
 from chainrule.training.trainer import Trainer
+
+WHITENING_IMAGES = 5000
 
 __all__ = ["build_data", "build_model", "build_trainer", "check_same_data", "load_run"]
 
@@ -25,6 +30,9 @@ def build_model(settings: Settings, data):
     model = build(nn, **arguments).reset_parameters(np.random.default_rng(settings.seed))
     if settings.dtype == "float64":
         model.double()
+    if settings.model == "speedrun":
+        images = data.normalize(data.train.images[:WHITENING_IMAGES], settings.dtype)
+        model.load_state_dict(first_weights(model.state_dict(), images))
     if settings.engine == "hand":
         return model
     from chainrule import pytorch
@@ -40,7 +48,7 @@ def build_trainer(settings: Settings, data, *, run=None, callbacks=()) -> Traine
     model = build_model(settings, data)
     assert settings.batch_size is not None  # Settings chose one
     steps_per_epoch = -(-len(data.train) // settings.batch_size)
-    optimizer = _optimizer(settings, model)
+    optimizer, ends = _optimizer(settings, model)
     own: list[Callback] = [EarlyStopping(settings.patience)] if settings.patience else []
     if settings.statistics:
         own.append(LayerStatistics())
@@ -48,7 +56,7 @@ def build_trainer(settings: Settings, data, *, run=None, callbacks=()) -> Traine
         model,
         data,
         optimizer=optimizer,
-        schedule=_schedule(settings, optimizer, steps_per_epoch),
+        schedule=_schedule(settings, optimizer, steps_per_epoch, ends),
         loss=_loss(settings),
         batch_size=settings.batch_size,
         seed=settings.seed,
@@ -61,22 +69,74 @@ def build_trainer(settings: Settings, data, *, run=None, callbacks=()) -> Traine
 
 
 def _optimizer(settings, model):
+    """The optimizer, and for each of its parameter groups the epoch at which it ends."""
     if settings.engine == "hand":
         library = optim
     else:
         from chainrule.pytorch import optim as library
     kinds = {"sgd": library.SGD, "rmsprop": library.RMSprop, "adam": library.Adam, "adamw": library.AdamW, "adagrad": library.Adagrad}
-    momentum = {"momentum": settings.momentum, "nesterov": settings.nesterov} if settings.optimizer == "sgd" else {}
-    groups = optim.decay_groups(model, settings.weight_decay) if settings.weight_decay else model.parameters()
-    return kinds[settings.optimizer](groups, lr=settings.lr, weight_decay=settings.weight_decay, **momentum)
+    kinds["muon"] = library.Muon
+    groups: dict[str, list] = {settings.optimizer: []}  # by the kind of their optimizer; the run's own comes first
+    ends: dict[str, list] = {}
+    for parameters, values in _groups(settings, model):
+        kind = values.pop("optimizer")
+        ends.setdefault(kind, []).append(values.pop("epochs", settings.epochs))
+        if kind not in ("sgd", "muon"):
+            values = {name: value for name, value in values.items() if name not in ("momentum", "nesterov")}
+        groups.setdefault(kind, []).append({"params": parameters, **values})
+    groups = {kind: own for kind, own in groups.items() if own}
+    parts = [kinds[kind](own) for kind, own in groups.items()]
+    optimizer = parts[0] if len(parts) == 1 else optim.Chain(parts)
+    if settings.ema is not None:
+        optimizer = optim.EMA(optimizer, settings.ema)
+    return optimizer, [end for kind in groups for end in ends[kind]]
 
 
-def _schedule(settings, optimizer, steps_per_epoch):
+def _groups(settings, model):
+    """[(parameters, their settings)] of what is in none of `settings.groups` (what decays, and what does not), then of those."""
+    rest = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    found = []
+    for place, changes in settings.groups.items():
+        own = {name: rest.pop(name) for name in list(rest) if _fits(place, name, rest[name])}
+        if own:
+            found.append((own, _group_settings(settings, changes, own)))
+        elif place not in ("vectors", "matrices", "filters"):
+            raise ValueError(f"group {place!r} fits no parameter that is learned and left; there are {', '.join(rest) or 'none left'}")
+    if not settings.weight_decay:
+        parts = [rest]
+    else:
+        parts = [{name: parameter for name, parameter in rest.items() if (len(parameter.shape) > 1) == decays} for decays in (True, False)]
+    found = [(own, _group_settings(settings, {}, own)) for own in parts if own] + found
+    return [(list(own.values()), values) for own, values in found]
+
+
+def _fits(place, name, parameter):
+    axes = len(parameter.shape)
+    kinds = {"vectors": axes < 2, "matrices": axes == 2, "filters": axes > 2}
+    return kinds[place] if place in kinds else fnmatchcase(name, place)
+
+
+def _group_settings(settings, changes, parameters):
+    """What the optimizer of a group is told: the group's own word, else that of the run if it is for the same optimizer."""
+    optimizer = changes.get("optimizer", settings.optimizer)
+    decays = any(len(parameter.shape) > 1 for parameter in parameters.values())
+    values = {"weight_decay": settings.weight_decay if decays else 0.0}
+    if optimizer == settings.optimizer:
+        values |= {name: getattr(settings, name) for name in ("lr", "momentum", "nesterov")}
+    else:
+        values |= OPTIMIZERS[optimizer]
+    return {name: value for name, value in (values | changes).items() if name != "groups"} | {"optimizer": optimizer}
+
+
+def _schedule(settings, optimizer, steps_per_epoch, ends):
     steps = settings.epochs * steps_per_epoch
     warmup = min(round(settings.warmup_epochs * steps_per_epoch), steps - 1)
     rest = steps - warmup
     if settings.schedule == "one-cycle":
-        return optim.OneCycleLR(optimizer, settings.lr, steps)
+        return optim.OneCycleLR(optimizer, [group["lr"] for group in optimizer.param_groups], steps)
+    if settings.schedule == "triangular":
+        totals = [max(1, round(end * steps_per_epoch)) for end in ends]
+        return optim.TriangularLR(optimizer, totals, peak=warmup / steps, start_factor=1 / warmup if warmup else 1.0)
     if settings.schedule == "constant":
         after = optim.ExponentialLR(optimizer, 1.0)
     elif settings.schedule == "step":
@@ -104,10 +164,14 @@ def _augmentation(settings, image_shape):
     side = min(image_shape[1:])
     if settings.cutout >= side:
         raise ValueError(f"cutout is {settings.cutout}; it must be less than the {side} pixels of an image's side, or nothing is left")
+    if not settings.augment:
+        return datasets.Augmentation(flip="none", pad=0, cutout=settings.cutout)
     # He et al. pad images of 32 pixels by 4; a shift of 4 would push a digit of 8 pixels out of its image
-    pad = round(side / 8) if settings.augment else 0
-    flip = settings.augment and settings.data != "digits"  # a mirrored digit is another sign
-    return lambda images, rng: datasets.augment(images, rng, flip=flip, pad=pad, cutout=settings.cutout)
+    pad = round(side / 8) if settings.shift is None else settings.shift
+    if pad >= side:
+        raise ValueError(f"shift is {pad}; it must be less than the {side} pixels of an image's side, or nothing is left")
+    flip = settings.flip if settings.data != "digits" else "none"  # a mirrored digit is another sign
+    return datasets.Augmentation(flip=flip, pad=pad, border=settings.border, cutout=settings.cutout)
 
 
 def load_run(run, *, checkpoint="best", folder=None):

@@ -4,6 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
+from chainrule.kernels.workspace import Workspace
 from chainrule.nn import Dropout
 from chainrule.nn.plan import Plan
 from chainrule.optim import clip_grad_norm_
@@ -39,7 +40,7 @@ class HandEngine:
         self.model, self.criterion, self.optimizer, self.clip_norm = model, criterion, optimizer, clip_norm
         self.dtype = next(model.parameters()).dtype
         self._dropouts = [module for module in model.modules() if isinstance(module, Dropout)]
-        self._plan = Plan(model)
+        self._plan, self._workspace = Plan(model), Workspace()
 
     @np.errstate(over="ignore", invalid="ignore")  # the Trainer looks at the loss
     def step(self, images, labels, rng):
@@ -63,19 +64,21 @@ class HandEngine:
         if not self.model.training:  # walking through the modules takes longer than a small layer
             self.model.train()
         self.optimizer.zero_grad()
-        scores = self._plan.forward(images)
-        loss = self.criterion(scores, labels)
-        self._plan.backward(self.criterion.backward())
+        with self._workspace:
+            scores = self._plan.forward(images)
+            loss = self.criterion(scores, labels)
+            self._plan.backward(self.criterion.backward())
         if self.clip_norm is not None:
             clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
-        return loss, scores.copy()  # the plan's buffer is written to again
+        return loss, scores
 
     @np.errstate(over="ignore", invalid="ignore")
     def evaluate(self, images, labels):
         """Loss and scores in eval mode: (loss, (N, classes))."""
         self.model.eval()
-        scores = self.model(images)
+        with self._workspace:
+            scores = self._plan.evaluate(images)
         return self.criterion(scores, labels), scores
 
     def model_state(self):

@@ -5,17 +5,20 @@ import operator
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from chainrule.data import Dataset, Split, batches, prefetch
-from chainrule.nn import CrossEntropyLoss, Module
+from chainrule.nn import Conv2d, CrossEntropyLoss, Module
+from chainrule.optim import EMA
 from chainrule.training.callbacks import Callback
 from chainrule.training.engine import HandEngine
 from chainrule.training.evaluation import Evaluation, evaluate
 from chainrule.training.history import History
 from chainrule.training.interrupts import deferred_interrupt
+from chainrule.training.memory import check_memory
 from chainrule.training.optimizer_state import join_optimizer_state, split_optimizer_state
 
 __all__ = ["Trainer", "TrainingDiverged"]
@@ -36,12 +39,12 @@ class Trainer:
     ----------
     model : chainrule.nn.Module, or a torch.nn.Module (with a torch optimizer and loss)
     data : Dataset
-    optimizer : over the model's parameters
+    optimizer : over the model's parameters; with an `optim.EMA`, evaluations and checkpoints are of the averages
     schedule : learning-rate schedule; one step an update (default: none)
     loss : module (scores, labels) -> loss (default: cross-entropy)
     batch_size : samples an update (default 100)
     seed : of the order of the data, augmentation and dropout
-    augment : function (images, rng) -> images, applied to training batches (default: none)
+    augment : chainrule.data.Augmentation, or function (images, rng) -> images, applied to training batches (default: none)
     clip_norm : greatest Euclidean norm of all gradients together (default: no clipping)
     callbacks : Callback objects
     run : Run on disk that receives log and checkpoints (default: nothing is written); `fit` and `resume` need its lock
@@ -80,6 +83,8 @@ class Trainer:
         self.callbacks, self.run = list(callbacks), run
         self.checkpoint_every, self.log_every = checkpoint_every, log_every
         self.engine = self._engine(loss, clip_norm)
+        # of the twin's layout, PyTorch decides itself
+        self._channels_last = isinstance(model, Module) and any(isinstance(module, Conv2d) for module in model.modules())
         self._check_parameters()
         self._check_scores()
         self._check_last_batch()
@@ -106,9 +111,13 @@ class Trainer:
             The loss is NaN or infinite; the last good checkpoint is kept.
         OSError
             A checkpoint could not be written; the earlier one is intact.
+        MemoryError
+            A step needs more memory than there is; found out before the first one.
         """
         if epochs < 1:
             raise ValueError(f"epochs is {epochs}; it must be at least 1")
+        if isinstance(self.engine, HandEngine):
+            check_memory(self.model, self.engine.criterion, self.data.image_shape, min(self.batch_size, len(self.data.train)))
         self.stopped, self._complete = None, False
         with deferred_interrupt() as interrupt:
             self._first_checkpoint()
@@ -132,14 +141,15 @@ class Trainer:
         """End training after this epoch; for callbacks."""
         self.stopped = reason
 
-    def evaluate(self, split: Split | str = "val") -> Evaluation:
-        """Loss and accuracy on a split, given by its name or itself (default: the validation images)."""
-        return evaluate(self.engine, self.data, self.data.split(split) if isinstance(split, str) else split)
+    def evaluate(self, split: Split | str = "val", *, tta: str = "none") -> Evaluation:
+        """Loss and accuracy on a split, given by its name or itself (default: the validation images); `tta` as in `evaluate`."""
+        with self._averaged():
+            return evaluate(self.engine, self.data, self.data.split(split) if isinstance(split, str) else split, tta=tta)
 
     def training_batches(self):
         """The rest of the current epoch: normalised, augmented images and labels, each prepared while the one before is in use."""
-        order = {"seed": self.seed, "epoch": self.epoch, "start": self.batch}
-        return prefetch(batches(self.data, self.data.train, self.batch_size, augment=self.augment, dtype=self.engine.dtype, **order))
+        how = {"seed": self.seed, "epoch": self.epoch, "start": self.batch, "channels_last": self._channels_last}
+        return prefetch(batches(self.data, self.data.train, self.batch_size, augment=self.augment, dtype=self.engine.dtype, **how))
 
     def train_step(self, images, labels):
         """One update; returns (loss before it, scores)."""
@@ -215,6 +225,12 @@ class Trainer:
         """
         if self.run is None:
             return
+        with self._averaged():
+            self._write_checkpoint(self.run, kind)
+        if kind == "last":
+            self._last_save = time.monotonic()
+
+    def _write_checkpoint(self, run, kind):
         model = self.engine.model_state()
         arrays, groups = split_optimizer_state(self.engine.optimizer_state())
         for owner, named in (("parameter", model), ("state of the optimizer", arrays)):
@@ -227,15 +243,13 @@ class Trainer:
             "step": self.step,
             "sums": vars(self._sums),
             "param_groups": groups,
-            "metrics_offset": self.run.metrics_offset(),
+            "metrics_offset": run.metrics_offset(),
             "best": self.history.best(),
             "seconds": sum(self.history.column("seconds")) + self._sums.seconds,
             "complete": self._complete,
             "data": self.data.checksum,
         }
-        self.run.save_checkpoint(kind, model, arrays, state)
-        if kind == "last":
-            self._last_save = time.monotonic()
+        run.save_checkpoint(kind, model, arrays, state)
 
     def resume(self):
         """Go back to the run's last checkpoint: parameters, optimizer, schedule, position in the data, and log.
@@ -260,12 +274,26 @@ class Trainer:
             self.engine.load_optimizer_state(join_optimizer_state(arrays, state["param_groups"]))
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"the optimizer's state in the last checkpoint is not one: {error!r}") from error
+        self._swap()  # the model's arrays are the averages, and the optimizer's the weights
         self.run.truncate_metrics(state["metrics_offset"])
         self.history = History(record for record in self.run.metrics() if "epoch" in record)
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
         self._sums = _EpochSums(**state["sums"])
         if self.schedule is not None:
             self.schedule.seek(self.step)
+
+    @contextmanager
+    def _averaged(self):
+        """With an `optim.EMA`, let the network have the averages of its weights, and the optimizer the weights."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self):
+        if isinstance(self.optimizer, EMA):
+            self.optimizer.swap()
 
     def _check_state(self, state, run_name):
         of = f"the last checkpoint of run {run_name!r}"

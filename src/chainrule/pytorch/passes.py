@@ -1,0 +1,30 @@
+"""PyTorch as a rival: one pass of a layer, and its faster memory format, for the benchmarks."""
+
+import torch
+
+__all__ = ["channels_last", "layer_pass"]
+
+
+def channels_last(module):
+    """The module with its filters in PyTorch's channels-last format. An array whose channels lie last in memory becomes such a tensor."""
+    return module.to(memory_format=torch.channels_last)
+
+
+def layer_pass(module, x, dout, need_dx=True):
+    """A function that computes the output and all gradients of `module` at x: () -> [out, dx (if it is needed), dw, db, ...], as arrays.
+
+    Parameters
+    ----------
+    module : torch.nn.Module, in training mode
+    x : input
+    dout : gradient of the output
+    need_dx : False for the first layer of a network
+    """
+    images, upstream = torch.from_numpy(x).requires_grad_(need_dx), torch.from_numpy(dout)
+    sources = [images] * need_dx + list(module.parameters())
+
+    def run():
+        out = module(images)
+        return [tensor.detach().numpy() for tensor in (out, *torch.autograd.grad(out, sources, upstream))]
+
+    return run
