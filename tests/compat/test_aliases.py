@@ -53,6 +53,29 @@ def test_a_cs231n_script_runs_after_install(run):
     assert output.splitlines() == ["gradient error below 1e-8: True", "learned: True 31"]
 
 
+def test_a_script_of_cs231n_s_convolutional_networks_runs_after_install(run):
+    output = run("""
+        import chainrule.compat
+        chainrule.compat.install("cs231n")
+
+        import numpy as np
+        from cs231n.classifiers.cnn import *
+        from cs231n.fast_layers import conv_backward_fast, conv_forward_fast, max_pool_backward_fast, max_pool_forward_fast
+        from cs231n.im2col import col2im_indices, im2col_indices
+        from cs231n.layer_utils import conv_relu_backward, conv_relu_forward, conv_relu_pool_backward, conv_relu_pool_forward
+        from cs231n.layers import *
+        from cs231n.fast_layers import *
+
+        np.random.seed(231)
+        x, w, b = np.random.randn(10, 3, 31, 31), np.random.randn(25, 3, 3, 3), np.random.randn(25)
+        conv_param = {"stride": 2, "pad": 1}
+        difference = conv_forward_fast(x, w, b, conv_param)[0] - conv_forward_naive(x, w, b, conv_param)[0]
+        print(np.abs(difference).max() < 1e-12)
+        print(ThreeLayerConvNet().loss(np.random.randn(2, 3, 32, 32)).shape)
+    """)
+    assert output == "True\n(2, 10)\n"
+
+
 def test_an_hw2_script_runs_after_install(run):
     pytest.importorskip("torch")
     output = run("""

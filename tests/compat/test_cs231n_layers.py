@@ -22,6 +22,14 @@ PUBLISHED_LAYERS = [
     "layernorm_backward",
     "dropout_forward",
     "dropout_backward",
+    "conv_forward_naive",
+    "conv_backward_naive",
+    "max_pool_forward_naive",
+    "max_pool_backward_naive",
+    "spatial_batchnorm_forward",
+    "spatial_batchnorm_backward",
+    "spatial_groupnorm_forward",
+    "spatial_groupnorm_backward",
 ]
 
 # central differences err by about h**2 = 1e-10 (curvature) and 2e-16 / 1e-5 = 2e-11 (rounding), times values around 10
@@ -135,6 +143,28 @@ def test_the_sandwich_is_its_two_layers():
     np.testing.assert_allclose(
         db, eval_numerical_gradient_array(lambda b: layer_utils.affine_relu_forward(x, w, b)[0], b, dout), **NUMERICAL
     )
+
+
+@pytest.mark.parametrize(
+    ("sandwich", "extra"),
+    [
+        ("conv_relu", ({"stride": 1, "pad": 1},)),
+        ("conv_relu_pool", ({"stride": 1, "pad": 1}, {"pool_height": 2, "pool_width": 2, "stride": 2})),
+        ("conv_bn_relu", (numbers(3, seed=5), numbers(3, seed=6), {"stride": 1, "pad": 1}, {"mode": "train"})),
+    ],
+)
+def test_a_sandwich_with_a_convolution_is_its_definition_and_agrees_with_in_place_differences(sandwich, extra):
+    x, w, b = numbers(2, 3, 8, 8), numbers(3, 3, 3, 3, seed=1), numbers(3, seed=2)
+    forward, backward = getattr(layer_utils, f"{sandwich}_forward"), getattr(layer_utils, f"{sandwich}_backward")
+    out, cache = forward(x, w, b, *extra)
+    expected, reference_cache = getattr(functional, f"{sandwich}_forward")(x, w, b, *extra)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-12)  # sums of 27 in another order
+    dout = numbers(*out.shape, seed=3)
+    gradients = backward(dout, cache)
+    for one, other in zip(gradients, getattr(functional, f"{sandwich}_backward")(dout, reference_cache), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-12 * max(1, np.abs(other).max()))
+    numerical = eval_numerical_gradient_array(lambda w: forward(x, w, b, *extra)[0], w, dout)
+    np.testing.assert_allclose(gradients[1], numerical, rtol=1e-6, atol=1e-7)  # slopes of up to 30
 
 
 # The notebooks' inputs: evenly spaced, so that the results can be written down. First and last element of what they publish.

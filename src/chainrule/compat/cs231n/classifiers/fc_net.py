@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.compat.cs231n import layer_utils, layers
+from chainrule.compat.cs231n.classifiers.penalty import penalized
 from chainrule.compat.cs231n.layer_utils import *  # noqa: F403
 from chainrule.compat.cs231n.layers import *  # noqa: F403
 from chainrule.functional import (
@@ -71,7 +72,7 @@ class TwoLayerNet:
         dhidden, dw2, db2 = affine_backward(dscores, scores_cache)
         _, dw1, db1 = affine_relu_backward(dhidden, hidden_cache)
         grads = {"W1": dw1, "b1": db1, "W2": dw2, "b2": db2}
-        return _penalized(loss, grads, self.params, self.reg)
+        return penalized(loss, grads, self.params, self.reg)
 
     def save(self, fname):
         """Write `params` to cs231n/saved/fname (safetensors, whatever the name ends in; the course writes a pickle there)."""
@@ -189,7 +190,7 @@ class FullyConnectedNet:
                 dhidden = dropout_backward(dhidden, dropout_caches.pop())
             dhidden, *gradients = backward(dhidden, caches.pop())
             grads |= {f"{name}{layer}": grad for name, grad in zip(("W", "b", *scale_and_shift), gradients, strict=True)}
-        return _penalized(loss, grads, self.params, self.reg)
+        return penalized(loss, grads, self.params, self.reg)
 
     def save(self, fname):
         """Write `params` to cs231n/saved/fname (safetensors, whatever the name ends in; the course writes a pickle there)."""
@@ -200,15 +201,6 @@ class FullyConnectedNet:
         params = _load(fname)
         self.params = self.params if params is None else params
         return params is not None
-
-
-def _penalized(loss, grads, params, reg):
-    """Add 0.5 * reg * sum(W**2) and its gradient reg * W for every weight W."""
-    for name in grads:
-        if name.startswith("W"):
-            loss += 0.5 * reg * np.sum(params[name] ** 2)
-            grads[name] += reg * params[name]
-    return loss, grads
 
 
 def _save(params, fname):
