@@ -20,7 +20,7 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/basedpyright
 
 bench: $(VENV)/dev  ## the tables of the README, on this machine
-	$(BIN)/python benchmarks/training_steps.py $(ARGS)
+	$(BIN)/chainrule bench $(ARGS)
 
 $(VENV)/core: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "chainrule needs Python 3.11 or newer; call make PYTHON=python3.12, say")'

@@ -37,6 +37,14 @@ def test_its_json_is_what_the_network_does(chainrule, trained, tmp_path, split, 
     assert (found["run"], found["split"], found["checkpoint"]) == ("fc", split, checkpoint)
 
 
+def test_views_of_each_image_are_averaged_on_request(chainrule, trained, tmp_path):
+    found = json.loads(chainrule("evaluate", "fc", "--tta", "mirror-shift", "--json").out)
+    _, _, trainer = load_run(Run.open(tmp_path / "runs", "fc"))
+    expected = trainer.evaluate("test", tta="mirror-shift")
+    assert (found["tta"], found["accuracy"], found["loss"]) == ("mirror-shift", expected.accuracy, expected.loss)
+    assert "with test-time augmentation (mirror)\n" in chainrule("evaluate", "fc", "--tta", "mirror").out
+
+
 def test_a_run_that_is_not_there_is_an_error_with_the_nearest(chainrule, trained):
     ended = chainrule("evaluate", "fcc")
     assert ended.code == 1

@@ -32,7 +32,7 @@ def examples(command):
 
 def test_the_commands_are_those_of_the_readme():
     names = {" ".join(path) for path in COMMANDS}
-    assert names == {"data get", "models", "train", "evaluate", "runs", "report", "verify", "summary", "doctor"}
+    assert names == {"data get", "models", "train", "evaluate", "runs", "report", "verify", "summary", "bench", "doctor"}
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

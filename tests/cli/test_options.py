@@ -36,7 +36,7 @@ def test_what_was_not_said_is_left_out(parse):
 
 def test_every_setting_is_an_option(parse):
     options = parse("mlp")["options"]
-    names = set(typing.get_type_hints(Settings)) - {"model", "model_arguments"}
+    names = set(typing.get_type_hints(Settings)) - {"model", "model_arguments", "groups"}
     assert names <= set(options)
 
 
@@ -68,6 +68,17 @@ def test_words_go_on_with_words(parse):
 )
 def test_the_width_of_hidden_layers_has_one_option_for_all_models(model, hidden, expected):
     assert given_settings(model, {"hidden": hidden})["model_arguments"] == expected
+
+
+def test_an_option_takes_the_choices_of_the_model_with_the_most(parse):
+    got = parse("convnet", "--normalization", "group")
+    assert given_settings(got["model"], got["options"])["model_arguments"] == {"normalization": "group"}
+
+
+def test_a_flag_of_a_model_can_be_set_and_taken_back(parse):
+    for flag, value in (("--bottleneck", True), ("--no-bottleneck", False)):
+        got = parse("resnet", flag)
+        assert given_settings(got["model"], got["options"])["model_arguments"] == {"bottleneck": value}
 
 
 def test_a_flag_can_be_taken_back(parse):

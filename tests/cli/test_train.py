@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from chainrule.cli.console import percent
 from chainrule.training.storage import load_arrays
 
 SMALL = ["fully-connected", "--hidden", "20", "10", "--normalization", "batch"]
@@ -87,6 +88,20 @@ def test_the_twin_in_pytorch_trains_the_same(chainrule, tmp_path):
     for one, other in zip(hand, torch, strict=True):
         for name in one:
             assert one[name] == pytest.approx(other[name], rel=1e-9)  # rounding, through 26 updates
+
+
+def test_the_test_accuracy_is_said_with_and_without_views(chainrule):
+    ended = chainrule("train", *SMALL, "--epochs", "1", "--tta", "mirror", "--ema", "0.9", "--name", "fc")
+    line = next(line for line in ended.out.splitlines() if line.startswith("test accuracy "))
+    with_views = json.loads(chainrule("evaluate", "fc", "--tta", "mirror", "--json").out)["accuracy"]
+    plain = json.loads(chainrule("evaluate", "fc", "--json").out)["accuracy"]
+    assert line == f"test accuracy {percent(with_views)} with test-time augmentation (mirror), {percent(plain)} without"
+
+
+def test_groups_come_from_a_file(chainrule, tmp_path):
+    (tmp_path / "x.toml").write_text('model = "fully-connected"\nepochs = 1\n[groups."*.bias"]\nlr = 0.5')
+    assert chainrule("train", "--config", "x.toml", "--name", "fc").code == 0
+    assert settings(tmp_path / "runs" / "fc")["groups"] == {"*.bias": {"lr": 0.5}}
 
 
 def test_a_batch_is_learned_by_heart(chainrule, tmp_path):
@@ -200,7 +215,7 @@ def test_an_option_without_effect_is_remarked_upon(chainrule):
     ended = chainrule("train", "two-layer", "--epochs", "1", "--limit", "100", "--momentum", "0.5", "--step-epochs", "3")
     assert ended.code == 0
     assert ended.err.splitlines() == [
-        "warning: momentum = 0.5 has no effect: it is for optimizer = sgd, not adam",
+        "warning: momentum = 0.5 has no effect: it is for optimizer = sgd or muon, not adam",
         "warning: step_epochs = 3 has no effect: it is for schedule = step, not constant",
     ]
 

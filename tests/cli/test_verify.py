@@ -16,6 +16,34 @@ def test_a_network_is_proven_against_differences_and_pytorch(chainrule):
     assert "checks passed" in ended.out
 
 
+CONVOLUTIONAL = {
+    "three-layer-convnet": ["--filters", "3", "--kernel-size", "3", "--hidden", "5", "--image", "2", "4", "4"],
+    "convnet": ["--channels", "3", "4", "--normalization", "batch", "--dropout", "0.2", "--image", "2", "4", "4"],
+    "resnet": ["--blocks", "1", "1", "--width", "2", "--image", "2", "4", "4"],
+    "speedrun": ["--widths", "5", "--image", "1", "7", "8"],
+}
+
+
+@pytest.mark.parametrize(("model", "args"), CONVOLUTIONAL.items(), ids=CONVOLUTIONAL)
+def test_convolutional_networks_are_proven_too(chainrule, model, args):
+    ended = chainrule("verify", model, *args, "--batch-size", "3", "--json")
+    assert ended.code == 0, ended.out + ended.err
+    rows = json.loads(ended.out)
+    assert [row["what"] for row in rows if row["fault"]] == []
+    names = {row["what"] for row in rows}
+    assert "50 steps of AdamW" in names
+    assert any("Conv2d dx" in name for name in names)
+
+
+def test_what_is_frozen_is_no_part_of_the_proof_and_sizes_are_small_unless_given(chainrule, monkeypatch):
+    monkeypatch.setattr("chainrule.cli.verify._parity", lambda *args: [])
+    ended = chainrule("verify", "speedrun", "--batch-size", "2")
+    assert ended.code == 0, ended.out + ended.err
+    assert ended.out.startswith("speedrun: image = (3, 13, 13), classes = 10, widths = (8, 12)")
+    assert "│ 0 Conv2d dbias" in ended.out
+    assert "│ 0 Conv2d dweight" not in ended.out
+
+
 def test_its_json_has_every_error_and_what_was_allowed(chainrule):
     rows = json.loads(chainrule("verify", "two-layer", *SMALL, "--json").out)
     assert {"1 Linear dx", "1 Linear dweight", "1 Linear dbias"} <= {row["what"] for row in rows}

@@ -42,6 +42,13 @@ def test_a_module_that_behaves_differently_in_eval_mode_is_checked_in_both():
     assert [array.name for array in check_module(REFERENCE.LayerNorm(6), X).arrays] == ["dx", "dweight", "dbias"]
 
 
+def test_what_is_frozen_has_no_gradient_to_check_and_stays_frozen():
+    module = nn.BatchNorm1d(6)
+    module.weight.requires_grad = False
+    assert [array.name for array in check_module(module, X).arrays] == ["dx", "dbias", "dx (eval)", "dbias (eval)"]
+    assert not module.weight.requires_grad
+
+
 def test_the_module_and_x_are_left_as_they_are():
     module = REFERENCE.BatchNorm1d(6).eval()
     before, x = copy.deepcopy(module.state_dict()), X.astype(np.float32)

@@ -6,6 +6,7 @@ import pytest
 from chainrule import models, nn, optim
 from chainrule.training.engine import HandEngine
 from chainrule.verification import ParityError, check_parity, check_training_parity, compare_arrays, compare_named
+from chainrule.verification.parity import biases_without_influence
 
 ONES = np.ones((2, 3))
 
@@ -178,3 +179,18 @@ def test_a_difference_that_the_loss_does_not_show_is_found_at_the_end():
     hand.model[2].momentum = 0.3  # running statistics are not used in training
     with pytest.raises(ParityError, match=r"^trained 2.running_"):
         check_training_parity(hand, twin, BATCHES)
+
+
+def test_training_agrees_where_a_norm_takes_the_bias_of_a_convolution_off_again():
+    pytorch = pytest.importorskip("chainrule.pytorch", reason="the twin needs PyTorch")
+
+    def network(library):
+        return library.Sequential(library.Conv2d(2, 3, 3), library.BatchNorm2d(3), library.ReLU(), library.Flatten(), library.Linear(12, 4))
+
+    ours, twin = network(nn).double(), network(pytorch.nn).double()
+    assert biases_without_influence(ours) == ["0.bias", "1.running_mean"]
+    rng = np.random.default_rng(0)
+    batches = [(rng.standard_normal((5, 2, 4, 4)), rng.integers(4, size=5)) for _ in range(20)]
+    engine = HandEngine(ours, nn.CrossEntropyLoss(), optim.Adagrad(ours.parameters(), lr=0.1))
+    other = pytorch.TorchEngine(twin, pytorch.nn.CrossEntropyLoss(), pytorch.optim.Adagrad(twin.parameters(), lr=0.1))
+    assert "trained 0.bias" not in check_training_parity(engine, other, batches).errors

@@ -14,13 +14,19 @@ EXAMPLES = """Examples:
 
 chainrule evaluate fc --split test
 
-chainrule evaluate fc --checkpoint last --json"""
+chainrule evaluate fc --checkpoint last --json
+
+chainrule evaluate speedrun-cifar10-1 --tta mirror-shift"""
 
 
 def evaluate(
     name: Annotated[str, typer.Argument(help="Name of a run.")],
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which images.")] = "test",
     checkpoint: Annotated[Literal["best", "last"], typer.Option(help="Which parameters.")] = "best",
+    tta: Annotated[
+        Literal["none", "mirror", "mirror-shift"],
+        typer.Option(help="Average the scores of each image and its mirror image, and of both moved by a pixel."),
+    ] = "none",
     json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
     runs: RunsFolder = Path("runs"),
     data_folder: DataFolder = None,
@@ -33,13 +39,14 @@ def evaluate(
     announce_compilation()
     run = Run.open(runs, name)
     _, data, trainer = load_run(run, checkpoint=checkpoint, folder=data_folder)
-    evaluation = trainer.evaluate(data.split(split))
+    evaluation = trainer.evaluate(split, tta=tta)
     if json:
         print_json(
             {
                 "run": name,
                 "checkpoint": checkpoint,
                 "split": split,
+                "tta": tta,
                 "images": len(evaluation.labels),
                 "loss": evaluation.loss,
                 "accuracy": evaluation.accuracy,
@@ -49,7 +56,8 @@ def evaluate(
             }
         )
         return
-    out.print(f"{name} ({checkpoint} checkpoint) on {len(evaluation.labels):,} {split} images of {data.name}", markup=False)
+    views = "" if tta == "none" else f", with test-time augmentation ({tta})"
+    out.print(f"{name} ({checkpoint} checkpoint) on {len(evaluation.labels):,} {split} images of {data.name}{views}", markup=False)
     out.print(f"accuracy {percent(evaluation.accuracy)}   loss {evaluation.loss:.4f}")
     table = _confusion_table(evaluation, data.classes)
     if (width := Measurement.get(out, out.options.update(max_width=10_000), table).maximum) > out.width:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli import data, doctor, evaluate, models, report, runs, summary, train, verify
+from chainrule.cli import bench, data, doctor, evaluate, models, report, runs, summary, train, verify
 from chainrule.cli.console import show_warnings
 from chainrule.cli.options import ManyValues
 
@@ -28,6 +28,7 @@ app.command(name="runs", epilog=runs.EXAMPLES)(runs.runs)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
 app.command(name="verify", cls=ManyValues, epilog=verify.EXAMPLES)(verify.verify)
 app.command(name="summary", cls=ManyValues, epilog=summary.EXAMPLES)(summary.summary)
+app.command(name="bench", cls=ManyValues, epilog=bench.EXAMPLES)(bench.bench)
 app.command(name="doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 
 

@@ -20,6 +20,7 @@ def models(json: Annotated[bool, typer.Option("--json", help="One JSON document 
     """What there is: name, one line, parameters of each model as it stands (for 32x32 colour images), its own options."""
     from chainrule import nn
     from chainrule.models import MODELS
+    from chainrule.recipes import RECIPES
     from chainrule.settings import model_arguments
 
     rows = [
@@ -28,6 +29,7 @@ def models(json: Annotated[bool, typer.Option("--json", help="One JSON document 
             "description": (inspect.getdoc(build) or "").partition("\n")[0],
             "parameters": sum(parameter.size for parameter in build(nn).parameters()),
             "arguments": {argument: entry.default for argument, entry in model_arguments(name).items()},
+            "recipe": RECIPES.get(name, {}),
         }
         for name, build in MODELS.items()
     ]

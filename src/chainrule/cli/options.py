@@ -4,12 +4,13 @@ import inspect
 import typing
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
 from chainrule.models import MODELS
+from chainrule.recipes import RECIPES
 from chainrule.settings import Settings, model_arguments
 
 __all__ = ["DataFolder", "ManyValues", "Model", "RunsFolder", "given_settings", "with_settings"]
@@ -98,8 +99,20 @@ def _settings_options():
     hints = typing.get_type_hints(Settings)
     for entry in fields(Settings):
         if entry.metadata:
-            default = "" if entry.default in (None, False) else f" (default: {entry.default})"
-            yield _option(entry.name, hints[entry.name], f"--{entry.name.replace('_', '-')}", entry.metadata["help"] + default, "Training")
+            text = entry.metadata["help"] + _described_defaults(entry)
+            yield _option(entry.name, hints[entry.name], f"--{entry.name.replace('_', '-')}", text, "Training")
+
+
+def _described_defaults(entry):
+    """The general default of a setting, and those of the models that have their own."""
+    default = entry.metadata["default"]
+    own = [f"{model}: {_word(recipe[entry.name])}" for model, recipe in RECIPES.items() if entry.name in recipe]
+    general = [] if default in (None, False) else [f"default: {default}"]
+    return f" ({'; '.join(general + own)})" if general or own else ""
+
+
+def _word(value):
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 def _option_name(argument):
@@ -120,8 +133,16 @@ def _model_options():
     for name, takers in _model_option_names().items():
         hints = [typing.get_type_hints(MODELS[model], include_extras=True)[argument] for model, argument in takers.items()]
         kinds = [typing.get_args(hint) for hint in hints]  # of Annotated[kind, help]
-        kind, text = max(kinds, key=lambda entry: typing.get_origin(entry[0]) is tuple)  # several values where one model takes several
+        kind, text = max(kinds, key=lambda entry: _breadth(entry[0]))
         yield _option(name, kind, f"--{name.replace('_', '-')}", f"{text} ({', '.join(takers)})", "Model")
+
+
+def _breadth(kind):
+    """How much an option of this kind takes: several values where one model takes several, and the choices of the model with the most."""
+    choices = [
+        word for option in (kind, *typing.get_args(kind)) if typing.get_origin(option) is Literal for word in typing.get_args(option)
+    ]
+    return typing.get_origin(kind) is tuple, len(choices)
 
 
 def _option(name, kind, flag, text, panel):

@@ -20,6 +20,8 @@ chainrule train fully-connected --epochs 30
 
 chainrule train fully-connected --data cifar10 --hidden 512 256 --normalization batch --name fc
 
+chainrule train speedrun --data cifar10
+
 chainrule train --resume fc
 
 chainrule train --config runs/fc/config.json --seed 1"""
@@ -51,6 +53,7 @@ def train(
     """Train a network; or resume a run, overfit one batch, find a learning rate."""
     from chainrule.settings import Settings
     from chainrule.training import Run, build_data, build_trainer
+    from chainrule.training.configuration import combine, continued_settings, read_settings
 
     if not (model or config or resume):
         err.print("error: name a model: chainrule train fully-connected (`chainrule models` lists them)", markup=False)
@@ -60,10 +63,11 @@ def train(
         raise ValueError("--resume goes on with a run as it was; leave out --name, --config, --overfit-batch and --find-lr")
     if resume:
         run = Run.open(runs, resume)
-        settings = _resumed_settings(run, model, options)
+        settings = continued_settings(run, given_settings(model or run.config.get("settings", {}).get("model"), options))
     else:
         run = None
-        values, remarks = _combined(_read_settings(config, model) if config else {}, model, options)
+        values = read_settings(config, model) if config else {}
+        values, remarks = combine(values, given_settings(model or values.get("model"), options))
         settings = Settings.from_dict(values)
         for remark in (*remarks, *settings.without_effect()):
             err.print(f"warning: {remark}", style="yellow", markup=False)
@@ -91,9 +95,10 @@ def train(
 
 
 def _run(run, trainer, settings, data, *, resumed, tensorboard, csv):
-    from chainrule.training import TensorBoard
+    from chainrule.training import TensorBoard, evaluate
     from chainrule.training.build import check_same_data
     from chainrule.training.callbacks import write_csv
+    from chainrule.training.configuration import store_end
     from chainrule.training.report import write_report
 
     with run.lock():
@@ -104,7 +109,7 @@ def _run(run, trainer, settings, data, *, resumed, tensorboard, csv):
             check_same_data(run, data)
             _warn_of_other_versions(run)
             trainer.resume()
-            _store_settings(run, settings)
+            store_end(run, settings)
         try:
             history = trainer.fit(settings.epochs)
         except KeyboardInterrupt:
@@ -118,93 +123,17 @@ def _run(run, trainer, settings, data, *, resumed, tensorboard, csv):
         out.print(f"best validation accuracy {percent(best['val_accuracy'])} in epoch {best['epoch']}", markup=False)
         if trainer.stopped:
             out.print(f"stopped early: {trainer.stopped}", markup=False)
-        out.print(f"run     {run.path}", markup=False)
         trainer.engine.load_model_state(run.load_checkpoint("best")[0])
+        if settings.tta != "none":
+            with_views, plain = (evaluate(trainer.engine, data, data.test, tta=tta).accuracy for tta in (settings.tta, "none"))
+            out.print(f"test accuracy {percent(with_views)} with test-time augmentation ({settings.tta}), {percent(plain)} without")
+        out.print(f"run     {run.path}", markup=False)
         report = write_report(run, data, trainer.engine, checkpoint="best")
         out.print(f"report  {report}", markup=False)
 
 
 def _runs_option(run):
     return "" if run.path.parent == Path("runs") else f" --runs {shlex.quote(str(run.path.parent))}"
-
-
-def _read_settings(path, model):
-    """The checked values in a TOML file or a run's config.json; `model` is that of a file that names none."""
-    import tomllib
-
-    from chainrule.settings import Settings
-    from chainrule.training.storage import read_file, read_json
-
-    if path.suffix == ".json":
-        values = read_json(path)
-        if isinstance(values, dict) and "settings" in values:  # a run's config.json
-            values = values["settings"]
-    else:
-        try:
-            values = tomllib.loads(read_file(path).decode("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not a TOML file: {error}") from error
-    if model:
-        Settings(model)  # a wrong name is not the file's fault
-        values = {"model": model} | values if isinstance(values, dict) else values
-    try:
-        Settings.from_dict(values)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return values
-
-
-def _combined(values, model, options):
-    """Values of a file, and over them what was said on the command line; and remarks on what of the file does not count.
-
-    Another model keeps nothing of the file's model arguments, and another optimizer not its learning rate.
-    """
-    from chainrule.settings import LEARNING_RATES, Settings
-
-    given = given_settings(model or values.get("model"), options)
-    values, remarks = dict(values), []
-    arguments = values.pop("model_arguments", {})
-    if arguments and given["model"] != values["model"]:
-        remarks.append(f"{', '.join(arguments)} of the file belong to its model {values['model']}, and do not count for {given['model']}")
-        arguments = {}
-    optimizer = values.get("optimizer", Settings.optimizer)
-    if values.get("lr") is not None and given.get("optimizer", optimizer) != optimizer and "lr" not in given:
-        if values["lr"] != LEARNING_RATES[optimizer]:
-            remarks.append(f"lr = {values['lr']:g} of the file was for {optimizer}; {given['optimizer']} begins with its own default")
-        del values["lr"]
-    return values | given | {"model_arguments": arguments | given.get("model_arguments", {})}, remarks
-
-
-def _resumed_settings(run, model, options):
-    """Settings of a run that goes on: its own, but for a later end and another time between checkpoints."""
-    from chainrule.settings import Settings
-
-    old = Settings.from_dict(run.config.get("settings", {}))
-    new = Settings.from_dict(_combined(old.to_dict(), model, options)[0])
-    free = {"checkpoint_every"}
-    # the rates of the other schedules depend on where the end is, also those of the steps already made
-    reason = ""
-    if new.epochs > old.epochs:
-        if old.schedule not in ("constant", "step"):
-            reason = f" (the {old.schedule} schedule depends on where the end is, also in the epochs already made)"
-        elif old.warmup_epochs >= old.epochs:
-            reason = " (the warm-up was planned to fill the whole run)"
-        else:
-            free.add("epochs")
-    before, now = old.to_dict(), new.to_dict()
-    differences = [f"{key} was {before[key]!r}, now {now[key]!r}" for key in before if before[key] != now[key] and key not in free]
-    if differences:
-        raise ValueError(f"run {run.name!r} cannot go on with other settings: {'; '.join(differences)}{reason}; start a new run instead")
-    return new
-
-
-def _store_settings(run, settings):
-    """Write a later end into config.json, so that it still repeats the whole run."""
-    from chainrule.training.storage import write_json
-
-    if run.config["settings"].get("epochs") != settings.epochs:
-        run.config["settings"]["epochs"] = settings.epochs
-        write_json(run.file("config.json"), run.config, what="the configuration")
 
 
 def _warn_of_other_versions(run):

@@ -22,7 +22,7 @@ __all__ = ["check_layers", "check_module", "layer_inputs"]
 def check_module(
     module: "Module", x: np.ndarray, *, seed: int = 0, max_checks: int = 500, float32: bool = True, prepare: Callable | None = None
 ) -> GradientReport:
-    """Check a module's dx and the gradients of all its parameters by the rules of `check_gradients`, in training mode and in eval mode.
+    """Check a module's dx and the gradients of all it learns by the rules of `check_gradients`, in training mode and in eval mode.
 
     On top of those rules, a second backward pass adds to the gradients of the first, as in PyTorch. Eval mode comes last, and is compared
     with differences only where it differs; by then running statistics have moved away from 0 and 1, where they would hide mistakes.
@@ -40,8 +40,9 @@ def check_module(
     GradientError : a rule is broken
     TypeError, ValueError : x or a parameter is not a finite array of floating point numbers
     """
-    names = ("x", *(name for name, _ in module.named_parameters()))
-    arrays = floating_copies(names, [x, *(parameter.data for parameter in module.parameters())])
+    learned = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+    names = ("x", *learned)
+    arrays = floating_copies(names, [x, *(parameter.data for parameter in learned.values())])
     rng = generator(seed)
     title = type(module).__name__
     runner = _Runner(copy.deepcopy(module), prepare, seed)
@@ -138,11 +139,11 @@ def check_layers(model: "Module", x: np.ndarray, *, seed: int = 0, max_checks: i
 
 
 class _Runner:
-    """A module as functions of a list of arrays: its input, then its parameters."""
+    """A module as functions of a list of arrays: its input, then the parameters that it learns."""
 
     def __init__(self, module, prepare, seed):
         self.module, self.prepare, self.seed = module, prepare, seed
-        self.parameters = list(module.parameters())
+        self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self.training, self.dtype = True, None
 
     def output(self, arrays):
@@ -159,7 +160,7 @@ class _Runner:
         return [copy.copy(dx), *(copy.copy(parameter.grad) for parameter in self.parameters)]
 
     def load(self, x, *values):
-        if x.dtype != self.dtype:
+        if self.dtype is None or x.dtype != self.dtype:  # None alone would pass for float64
             _ = self.module.double() if x.dtype == np.float64 else self.module.float()  # buffers, too
             self.dtype = x.dtype
         for parameter, value in zip(self.parameters, values, strict=True):

@@ -184,12 +184,13 @@ def biases_without_influence(model) -> list[str]:
     Their gradient is 0 but for rounding, about 1e-17, which an adaptive rule divides by its own root plus eps: Adagrad, with eps = 1e-10,
     moves them by lr * 1e-7 a step, in directions of chance. Outputs do not change with them.
     """
-    from chainrule.nn import BatchNorm1d, Linear
+    from chainrule.nn import BatchNorm1d, BatchNorm2d, Conv2d, Linear
 
     names = []
     layers = [(name, module) for name, module in model.named_modules() if not list(module.named_children())]
-    for (name, layer), (next_name, following) in pairwise(layers):
-        if isinstance(layer, Linear) and isinstance(following, BatchNorm1d) and layer.bias is not None and following.track_running_stats:
+    for (name, layer), (next_name, norm) in pairwise(layers):
+        adds_a_bias = isinstance(layer, Linear | Conv2d) and layer.bias is not None
+        if adds_a_bias and isinstance(norm, BatchNorm1d | BatchNorm2d) and norm.track_running_stats:
             names += [f"{name}.bias", f"{next_name}.running_mean"]
     return names
 
