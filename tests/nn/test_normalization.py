@@ -236,7 +236,9 @@ def test_a_scale_that_is_frozen_gets_no_gradient(nn, rng):
 
 
 @pytest.mark.parametrize(
-    ("build", "name"), [(lambda nn: nn.BatchNorm2d(5), "BatchNorm2d"), (lambda nn: nn.GroupNorm(1, 5), "GroupNorm")], ids=str
+    ("build", "name"),
+    [(lambda nn: nn.BatchNorm2d(5), "BatchNorm2d"), (lambda nn: nn.GroupNorm(1, 5), "GroupNorm")],
+    ids=["BatchNorm2d", "GroupNorm"],
 )
 @pytest.mark.parametrize("shape", [(7, 5), (2, 5, 3), (2, 4, 3, 3)], ids=str)
 def test_norms_of_images_refuse_a_wrong_shape_and_dtype(nn, build, name, shape):
