@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-__all__ = ["cache_folder", "describe", "load", "on_compile", "set_threads", "threads"]
+__all__ = ["cache_folder", "describe", "load", "on_compile", "run", "set_threads", "threads"]
 
 
 def _available():
@@ -86,6 +86,11 @@ def load(name):
         if isinstance(getattr(function, "_cache", None), FunctionCache):
             function._cache = _SharedCache(function._cache)
     return module
+
+
+def run(function, arguments, parts):
+    """Call the compiled function(*arguments, parts, part) for every part, on as many threads."""
+    load("parallel").start(function, arguments, parts)
 
 
 @functools.cache

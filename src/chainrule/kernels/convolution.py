@@ -11,6 +11,7 @@ from chainrule.functional.checks import check_shape
 from chainrule.functional.geometry import conv_geometry, pool_geometry
 from chainrule.kernels import direct, winograd
 from chainrule.kernels.arrays import fits
+from chainrule.kernels.pooling import max_pool_backward, max_pool_forward
 
 __all__ = [
     "conv_backward",
@@ -149,7 +150,7 @@ def _forward(function, x, w, b, conv_param, pool_param=None, *, rectify=False, w
         result, cache = forward(x, w, b, geometry, rectify=rectify, pool=fused, out=out)
     else:
         result, cache = forward(x, w, b, geometry, rectify=rectify)
-        result, pool_cache = functional.max_pool_forward_naive(result, pool_param)
+        result, pool_cache = max_pool_forward(result, pool_param)
         result = _deliver("out", result, out)
     return result, (backward, cache, result.shape, result.dtype, pool_cache)
 
@@ -158,7 +159,7 @@ def _backward(function, dout, cache, dw, db, *, need_dx=True):
     backward, inner, shape, dtype, pool_cache = cache
     check_shape(function, "dout", dout, shape, "the shape of the output")
     if pool_cache is not None:
-        dout = functional.max_pool_backward_naive(dout, pool_cache)
+        dout = max_pool_backward(dout, pool_cache)
     return backward(dout.astype(dtype, copy=False), inner, need_dx=need_dx, dw=dw, db=db)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.kernels.compiler import load, threads
+from chainrule.kernels.compiler import load, run, threads
 from chainrule.kernels.layout import channels_first, channels_last
 from chainrule.kernels.workspace import empty
 
@@ -44,22 +44,21 @@ def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
     tables = _forward_tables(geometry, x.shape[1:], F, _together(geometry, x.shape, F, x.itemsize), strides[1] == 1, _lanes(x.dtype), pool)
     weights, w_strides, w_taps = _weight_memory(w, tables.taps)
     compiled, parts = load("convolution"), 1 if N * OH * OW * w.size < SERIAL else threads()
-    shape = (N, F, OH // 2, OW // 2) if pool else (N, F, OH, OW)
-    target = _room(out, "out", shape, x.dtype, LAST)
+    target = _room(out, "out", (N, F, OH // 2, OW // 2) if pool else (N, F, OH, OW), x.dtype, LAST)
     groups = 1 if tables.depthwise else geometry.groups
     bias = np.zeros((groups, tables.width), x.dtype)
     if b is not None:
         bias[:, : F // groups] = b.reshape(groups, -1)
     winners = empty(target.shape if pool else (0,), np.uint8)
-    name = "depthwise_forward" if tables.depthwise else "forward_pool" if pool else "forward"
     packed, scratch = empty((tables.packed,), x.dtype), empty((parts, tables.scratch), x.dtype)
     strides_of_w = w_strides[1], w_strides[0], F // groups * w_strides[0]
-    compiled.pack_weights(packed, weights, strides_of_w, w_taps, tables.each, F // groups, groups, tables.walk.walks)
-    _run(
-        name, parts,
-        source, strides, tables.frame, tables.in_place, *tables.walk, packed, bias.reshape(-1), target.reshape(-1),
-        *((winners.reshape(-1), geometry.output) if pool else ()), F, groups, (N, tables.together), rectify, scratch,
-    )  # fmt: skip
+    run(compiled.pack_weights, (packed, weights, strides_of_w, w_taps, tables.each, F // groups, groups, tables.walk.walks), parts)
+    begin = Images(source, strides, tables.frame, tables.in_place), tables.walk, packed, bias.reshape(-1), rectify, target.reshape(-1)
+    end = F, groups, (N, tables.together), scratch
+    if pool:
+        run(compiled.forward_pool, (*begin, winners.reshape(-1), geometry.output, *end), parts)
+    else:
+        run(compiled.depthwise_forward if tables.depthwise else compiled.forward, (*begin, *end), parts)
     result = _deliver(target, out, LAST)
     return result, (x, w, b is not None, geometry, target if rectify and not pool else None, winners if pool else None)
 
@@ -92,21 +91,38 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     dx = empty((N, H, W, C), dtype) if need_dx else np.empty((0, H, W, C), dtype)
     dw_target = _room(dw, "dw", w.shape, dtype, TAPS)
     db_target = np.empty(F if with_db else 0, dtype)
-    name = "depthwise_backward" if tables.depthwise else "backward"
     packed, partial = empty((tables.packed,), dtype), empty((parts, tables.partial), dtype)
     if need_dx:
         strides_of_w = w_strides[0], w_strides[0 if tables.depthwise else 1], F // groups * w_strides[0]
-        compiled.pack_weights(packed, weights, strides_of_w, w_taps, tables.each, C // groups, groups, tables.walk.walks)
-    _run(
-        name, parts,
-        source, strides, tables.frame, tables.in_place, tables.pixels, tables.steps,
-        gradient.reshape(-1), tables.dout_frame, tables.dout_in_place, tables.places,
+        run(compiled.pack_weights, (packed, weights, strides_of_w, w_taps, tables.each, C // groups, groups, tables.walk.walks), parts)
+    arguments = (
+        Images(source, strides, tables.frame, tables.in_place), tables.pixels, tables.steps,
+        Images(gradient.reshape(-1), (OH * OW * F, 1, OW * F, F), tables.dout_frame, tables.dout_in_place), tables.places,
         np.empty(0, dtype) if out is None else out.reshape(-1), np.empty(0, np.uint8) if winners is None else winners.reshape(-1),
-        partial, with_db, dx.reshape(-1), *tables.walk, packed, groups, (N, together), empty((parts, tables.scratch), dtype),
+        partial, with_db, dx.reshape(-1), tables.walk, packed, groups, (N, together), empty((parts, tables.scratch), dtype),
     )  # fmt: skip
-    compiled.add_partials(partial, dw_target.reshape(-1), db_target, len(tables.steps), F // groups, groups, with_db)
+    run(compiled.depthwise_backward if tables.depthwise else compiled.backward, arguments, parts)
+    sums = partial, dw_target.reshape(-1), db_target, len(tables.steps), F // groups, groups, with_db
+    run(compiled.add_partials, sums, parts)
     db_result = None if not with_db else db_target if db is None else _deliver(db_target, db, (0,))
     return channels_first(dx) if need_dx else None, _deliver(dw_target, dw, TAPS), db_result
+
+
+class Images(NamedTuple):
+    """Where images are read from.
+
+    Attributes
+    ----------
+    numbers : their memory, on one axis
+    strides : the distances there between images, channels, rows and columns
+    frame : (H, W, C, top, left, height, width): an image, where it lies in its frame of the scratch, and how large that is
+    in_place : whether they are read where they are, not copied into frames
+    """
+
+    numbers: np.ndarray
+    strides: tuple
+    frame: tuple
+    in_place: bool
 
 
 class Walk(NamedTuple):
@@ -221,15 +237,6 @@ def _backward_tables(geometry, image, F, together, channels_last, plain, lanes, 
         dout_frame, dout_in_place, places, walk, np.concatenate([np.zeros((0, 2), np.int64), *dtaps]), filters, depthwise,
         partial, packed, scratch,
     )  # fmt: skip
-
-
-def _run(name, parts, *arguments):
-    """Call a compiled function on so many threads."""
-    compiled = load("convolution")
-    if parts == 1:
-        getattr(compiled, name + "_part")(*arguments, 1, 0)
-    else:
-        getattr(compiled, name)(*arguments, parts)
 
 
 def _phase(geometry, axis, phase, size):

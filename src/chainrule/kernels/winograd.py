@@ -7,7 +7,7 @@ dw and db differ by rounding, and nothing else. `chainrule.kernels.compiled.wino
 
 import numpy as np
 
-from chainrule.kernels.compiler import load, threads
+from chainrule.kernels.compiler import load, run, threads
 from chainrule.kernels.layout import channels_first, channels_last
 from chainrule.kernels.workspace import empty
 
@@ -70,7 +70,7 @@ def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
     row = sizes.W * sizes.C, sizes.OW * sizes.F
     scratch = _scratch(sizes, 2, max(6 * row[0], 4 * row[1]), x.dtype, parts)
     arguments = (rows.reshape(-1), U, bias, rectify, pool, wide.reshape(-1), winners.reshape(-1), np.array(sizes), scratch)
-    _run(compiled.forward, arguments, parts)
+    run(compiled.forward, arguments, parts)
     if wide is not target:
         target[...] = wide[..., :filters]
     result = channels_first(target)
@@ -121,8 +121,8 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     direct = target is not None and target.flags.carray and target.shape == shape
     if target is None or not direct:
         target = empty(shape, dtype)
-    _run(compiled.backward, arguments, parts)
-    _run(compiled.unpack_weights, (dU.reshape(-1), parts, target.reshape(-1), np.array(sizes)), parts)
+    run(compiled.backward, arguments, parts)
+    run(compiled.unpack_weights, (dU.reshape(-1), parts, target.reshape(-1), np.array(sizes)), parts)
     gradient = target[:, :, :channels, :filters].transpose(3, 2, 0, 1)
     if dw is None:
         dw = gradient
@@ -135,12 +135,6 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     else:
         db[...] = db_sums.sum(axis=0)[:filters]
     return channels_first(dx)[:, :channels] if need_dx else None, dw, db
-
-
-def _run(function, arguments, parts):
-    """function(*arguments, parts, part) for every part, on as many threads."""
-    parallel = load("parallel")
-    parallel.run(parallel.address_of(function, arguments), arguments, parts)
 
 
 def _lanes(dtype):
@@ -177,7 +171,7 @@ def _packed(w, depth, columns, parts):
         full[:, :, : w.shape[2], : w.shape[3]] = w
         full[:, :, w.shape[2] :], full[:, :, :, w.shape[3] :] = 0, 0
     compiled, U = load("winograd"), empty((36 * depth * columns,), w.dtype)
-    _run(compiled.pack_weights, (full.reshape(-1), U, depth, columns), parts)
+    run(compiled.pack_weights, (full.reshape(-1), U, depth, columns), parts)
     return U
 
 

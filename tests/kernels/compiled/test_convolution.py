@@ -8,18 +8,20 @@ from chainrule.kernels.compiler import load
 
 compiled, tile_module = load("convolution"), load("tile")
 ROWS, VECTOR_BYTES = tile_module.ROWS, tile_module.VECTOR_BYTES
-zeros, load_rows, store_rows = tile_module.zeros, tile_module.load_rows, tile_module.store_rows
+zeros, rows_at, load_rows, store_rows = tile_module.zeros, tile_module.rows_at, tile_module.load_rows, tile_module.store_rows
 multiply_add_rows, multiply_add_lanes = tile_module.multiply_add_rows, tile_module.multiply_add_lanes
 
 
 @njit
 def update_by_a_scalar_of_each_row(x, y, w, inside, outside):
-    store_rows(multiply_add_rows(load_rows(zeros(y, ROWS, 2), y, outside), x, 3, inside, w, 2), y, outside)
+    rows = rows_at(y, 0, outside, 0, ROWS)
+    store_rows(multiply_add_rows(load_rows(zeros(y, ROWS, 2), rows), rows_at(x, 1, inside, 0, ROWS), 2, w, 2), rows)
 
 
 @njit
 def update_by_a_vector_of_each_row(x, y, w, inside, outside):
-    store_rows(multiply_add_lanes(load_rows(zeros(y, ROWS, 2), y, outside), x, 3, inside, w, 2), y, outside)
+    rows = rows_at(y, 0, outside, 0, ROWS)
+    store_rows(multiply_add_lanes(load_rows(zeros(y, ROWS, 2), rows), rows_at(x, 1, inside, 0, ROWS), 2, w, 2), rows)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -43,7 +45,7 @@ def test_weights_are_packed_by_vectors_of_columns_and_filled_up_with_zeros():
     w = np.arange(4 * 3 * columns, dtype=np.float32).reshape(4, 3, columns) + 1  # (tap, channel, column)
     packed = np.full(4 * 3 * 3 * lanes, np.nan, np.float32)
     walks = np.array([[0, 0, 0, 12]])
-    compiled.pack_weights(packed, w.reshape(-1), (columns, 1, 0), np.arange(4) * 3 * columns, 3, columns, 1, walks)
+    compiled.pack_weights(packed, w.reshape(-1), (columns, 1, 0), np.arange(4) * 3 * columns, 3, columns, 1, walks, 1, 0)
     pairs, last = packed[: 12 * 2 * lanes].reshape(12, 2 * lanes), packed[12 * 2 * lanes :].reshape(12, lanes)
     np.testing.assert_array_equal(pairs, w.reshape(12, columns)[:, : 2 * lanes])
     np.testing.assert_array_equal(last[:, :3], w.reshape(12, columns)[:, 2 * lanes :])
@@ -55,6 +57,6 @@ def test_partial_sums_are_added_in_the_order_of_the_threads():
     partial = np.zeros((3, 2 * lanes + lanes), np.float32)  # two taps of one vector, and the bias
     partial[:, 0], partial[:, lanes], partial[:, 2 * lanes] = (1e8, -1e8, 1), (1, 1e8, -1e8), (1, 2, 3)
     dw, db = np.zeros(2, np.float32), np.zeros(1, np.float32)
-    compiled.add_partials(partial, dw, db, 2, 1, 1, True)
+    compiled.add_partials(partial, dw, db, 2, 1, 1, True, 1, 0)
     np.testing.assert_array_equal(dw, [1, 0])  # 1e8 + 1 is 1e8 in float32
     np.testing.assert_array_equal(db, [6])

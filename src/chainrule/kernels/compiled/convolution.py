@@ -10,14 +10,15 @@ A convolution is, for every output pixel, the product of the pixels under the wi
 
 Where a tile reads is not computed but looked up: a place is the distance of a pixel, or of a tap, from the first number of an image, and
 what stands at pixel p under tap t is image[pixels[p] + taps[t]]. So stride, dilation, padding and groups are matters of the tables
-(`chainrule.kernels.direct` makes them), and rows of a tile need not be neighbours in the image.
+(`chainrule.kernels.direct` makes them), and rows of a tile need not be neighbours in the image. Tables, and where images lie, arrive as
+that module's `Walk` and `Images`; every function does its `part` of the work (`chainrule.kernels.compiled.parallel`).
 
 Padded images go through a small scratch of the thread's own that stays in its cache; ReLU's mask and the expansion of a pooled gradient
 are applied as the gradient is copied there.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from chainrule.kernels.compiled.matmul import Matrix
 from chainrule.kernels.compiled.matmul import pack as pack_matrix
@@ -31,26 +32,14 @@ from chainrule.kernels.compiled.tile import (
     multiply_add_lanes,
     multiply_add_rows,
     relu,
+    rows_at,
     store,
     store_rows,
     zeros,
 )
 from chainrule.kernels.compiled.vectors import keep_where_positive, pool_columns, unpool_left, unpool_right
 
-__all__ = [
-    "add_partials",
-    "backward",
-    "backward_part",
-    "depthwise_backward",
-    "depthwise_backward_part",
-    "depthwise_forward",
-    "depthwise_forward_part",
-    "forward",
-    "forward_part",
-    "forward_pool",
-    "forward_pool_part",
-    "pack_weights",
-]
+__all__ = ["add_partials", "backward", "depthwise_backward", "depthwise_forward", "forward", "forward_pool", "pack_weights"]
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
 INNER = {"error_model": "numpy", "boundscheck": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -58,7 +47,7 @@ BLOCK = 192  # pixels whose gradients are multiplied with all taps before the ne
 
 
 @njit(**OPTIONS)
-def pack_weights(packed, w, strides, taps, each, columns, groups, walks):
+def pack_weights(packed, w, strides, taps, each, columns, groups, walks, parts, part):
     """The weights in the order in which the tiles read them: for each walk, group and pair of vectors of columns its rows.
 
     The row of tap t and channel e begins at w[taps[t] + e * strides[0]]; columns are strides[1] apart, groups strides[2]. What of the last
@@ -68,14 +57,15 @@ def pack_weights(packed, w, strides, taps, each, columns, groups, walks):
     vectors = (columns + lanes - 1) // lanes
     for s in range(len(walks)):
         depth = walks[s, 3]
+        first_tap, last_tap = depth // each * part // parts, depth // each * (part + 1) // parts
         for g in range(groups):
             for v in range(0, vectors, 2):
                 width = min(2, vectors - v) * lanes
                 start = (groups * vectors * walks[s, 2] + (g * vectors + v) * depth) * lanes
                 here = min(width, columns - v * lanes)
                 if here < width:
-                    packed[start : start + depth * width] = 0
-                for t in range(depth // each):
+                    packed[start + first_tap * each * width : start + last_tap * each * width] = 0
+                for t in range(first_tap, last_tap):
                     target = Matrix(packed[start + t * each * width :], np.int64(0), np.int64(width), np.int64(1))
                     first = taps[walks[s, 2] // each + t] + g * strides[2] + v * lanes * strides[1]
                     pack_matrix(target, Matrix(w, first, strides[0], strides[1]), each, here)
@@ -155,29 +145,38 @@ def copy_gradient(target, base, frame, dout, out, winners, n, edge):
             copy(target, base + ((h + top) * width + left) * C, dout, (n * H + h) * W * C, W * C)
 
 
+@njit(**INNER)
+def filled_up(pixels, places, first, count, at):
+    """Pixels first to first + count and their places; if they are too few for any tile, the last one again and again."""
+    if count >= 2 * ROWS:
+        return pixels[first : first + count], places[first : first + count]
+    for r in range(2 * ROWS):
+        q = first + min(r, count - 1)
+        at[r], at[2 * ROWS + r] = pixels[q], places[q]
+    return at[: 2 * ROWS], at[2 * ROWS :]
+
+
 def sweep_of(multiply, rows, vectors):
     """The loop over tiles of rows x vectors (a tile's size is part of its type)."""
 
     @njit(**INNER)
-    def sweep(image, base, pixels, steps, step, depth, weights, j, bias, b, out, out_base, places, first, last, columns, rectify, edge, at):
-        """Output pixels first to last of one block of columns: bias + the sum over `depth` steps of image * weights, then max(0, .)."""
-        inside, outside = at[0], at[1]
+    def sweep(image, base, pixels, steps, weights, j, bias, b, out, out_base, places, columns, rectify, edge):
+        """Some pixels of one block of columns: bias + the sum over the steps of image * weights, then max(0, .)."""
         width = vectors * VECTOR_BYTES // out.itemsize
-        for p in range(first, last, rows):
-            for r in range(rows):  # of the last tile some rows may be the last pixel, computed again
-                q = min(p + r, last - 1)
-                inside[r], outside[r] = base + pixels[q], out_base + places[q]
+        for start in range(0, len(pixels), rows):
+            p = min(start, len(pixels) - rows)  # the last tile may do some pixels of the one before again
+            inside = rows_at(image, base, pixels, p, rows)
             tile = load(zeros(out, rows, vectors), bias, b, 0)
-            for k in range(depth):
-                tile = multiply(tile, image, steps[step + k], inside, weights, j + k * width)
+            for k in range(len(steps)):
+                tile = multiply(tile, inside, steps[k], weights, j + k * width)
             if rectify:
                 tile = relu(tile)
             if columns >= width:
-                store_rows(tile, out, outside)
+                store_rows(tile, rows_at(out, out_base, places, p, rows))
             else:
                 store(tile, edge, 0, width)
                 for r in range(rows):
-                    copy(out, outside[r], edge, r * width, columns)
+                    copy(out, out_base + places[p + r], edge, r * width, columns)
 
     return sweep
 
@@ -186,17 +185,18 @@ def gather_of(multiply, rows, vectors):
     """The loop over tiles of rows x vectors of dw."""
 
     @njit(**INNER)
-    def gather(image, base, pixels, steps, depth, gradient, gradient_base, places, first, last, partial, j, pitch, at):
-        """Adds to partial, depth rows of pitch numbers, the products of image (a column of steps) and gradient (a row) at each pixel."""
-        inside, outside = at[0], at[1]
+    def gather(image, base, pixels, steps, gradient, gradient_base, places, partial, j, pitch, at):
+        """Adds to partial, a row of pitch numbers for every step, the products of image (a column) and gradient (a row) at each pixel."""
+        depth = len(steps)
         for q in range(0, depth, rows):
             for r in range(rows):  # of the last tile some rows may be the last step, computed again
                 k = min(q + r, depth - 1)
-                inside[r], outside[r] = base + steps[k], j + k * pitch
-            tile = load_rows(zeros(partial, rows, vectors), partial, outside)
-            for p in range(first, last):
-                tile = multiply(tile, image, pixels[p], inside, gradient, gradient_base + places[p])
-            store_rows(tile, partial, outside)
+                at[r], at[2 * ROWS + r] = steps[k], k * pitch
+            inside, sums = rows_at(image, base, at, 0, rows), rows_at(partial, j, at, 2 * ROWS, rows)
+            tile = load_rows(zeros(partial, rows, vectors), sums)
+            for p in range(len(pixels)):
+                tile = multiply(tile, inside, pixels[p], gradient, gradient_base + places[p])
+            store_rows(tile, sums)
 
     return gather
 
@@ -206,27 +206,21 @@ def correlate_of(multiply, slide):
     sweep_two, sweep_one = sweep_of(multiply, ROWS, 2), sweep_of(multiply, 2 * ROWS, 1)
 
     @njit(**INNER)
-    def correlate(
-        image, base, each, walks, pixels, places, steps, weights, bias, out, out_base, columns, groups, images, rectify, edge, at
-    ):
+    def correlate(image, base, each, walk, weights, bias, out, out_base, columns, groups, images, rectify, edge, at):
         lanes = VECTOR_BYTES // out.itemsize
         vectors = (columns + lanes - 1) // lanes
-        for s in range(len(walks)):
-            first, count, step, depth = walks[s]
-            last = first + images * count
+        for s in range(len(walk.walks)):
+            first, count, step, depth = walk.walks[s]
+            pixels, places = filled_up(walk.pixels, walk.places, first, images * count, at)
+            steps = walk.steps[step : step + depth]
             for g in range(groups):
                 for v in range(0, vectors, 2):
                     i, b, o = base + g * each + v * lanes * slide, (g * vectors + v) * lanes, out_base + g * columns + v * lanes
-                    j = groups * vectors * lanes * step + b * depth
-                    here = columns - v * lanes
+                    j, here = groups * vectors * lanes * step + b * depth, columns - v * lanes
                     if v + 1 < vectors:
-                        sweep_two(
-                            image, i, pixels, steps, step, depth, weights, j, bias, b, out, o, places, first, last, here, rectify, edge, at
-                        )
+                        sweep_two(image, i, pixels, steps, weights, j, bias, b, out, o, places, here, rectify, edge)
                     else:
-                        sweep_one(
-                            image, i, pixels, steps, step, depth, weights, j, bias, b, out, o, places, first, last, here, rectify, edge, at
-                        )
+                        sweep_one(image, i, pixels, steps, weights, j, bias, b, out, o, places, here, rectify, edge)
 
     return correlate
 
@@ -236,20 +230,21 @@ def accumulate_of(multiply, slide):
     gather_two, gather_one = gather_of(multiply, ROWS, 2), gather_of(multiply, 2 * ROWS, 1)
 
     @njit(**INNER)
-    def accumulate(image, base, each, pixels, steps, depth, gradient, gradient_base, places, count, partial, columns, groups, at):
+    def accumulate(image, base, each, pixels, steps, gradient, gradient_base, places, count, partial, columns, groups, at):
         lanes = VECTOR_BYTES // partial.itemsize
         vectors = (columns + lanes - 1) // lanes
         pitch = vectors * lanes
         for first in range(0, count, BLOCK):
             last = min(first + BLOCK, count)
+            sources, targets = pixels[first:last], places[first:last]
             for g in range(groups):
                 for v in range(0, vectors, 2):
                     i, d = base + g * each + v * lanes * slide, gradient_base + g * columns + v * lanes
-                    j = g * depth * pitch + v * lanes
+                    j = g * len(steps) * pitch + v * lanes
                     if v + 1 < vectors:
-                        gather_two(image, i, pixels, steps, depth, gradient, d, places, first, last, partial, j, pitch, at)
+                        gather_two(image, i, sources, steps, gradient, d, targets, partial, j, pitch, at)
                     else:
-                        gather_one(image, i, pixels, steps, depth, gradient, d, places, first, last, partial, j, pitch, at)
+                        gather_one(image, i, sources, steps, gradient, d, targets, partial, j, pitch, at)
 
     return accumulate
 
@@ -262,7 +257,7 @@ def add_pixels(sums, start, gradient, base, places, count, F, edge):
     for c in range(0, F, lanes):
         tile = zeros(sums, ROWS, 1)
         for p in range(0, whole, ROWS):
-            tile = multiply_add_lanes(tile, gradient, base + c, places[p : p + ROWS], ones, 0)
+            tile = multiply_add_lanes(tile, rows_at(gradient, base, places, p, ROWS), c, ones, 0)
         store(tile, edge, 0, lanes)
         total = load(zeros(sums, 1, 1), sums, start + c, 0)
         for r in range(ROWS):
@@ -292,108 +287,100 @@ def pool_line(values, size, width, columns, rectify, out, winners, base, pitch, 
 
 
 def forward_of(correlate):
-    @njit(**INNER)
-    def forward_part(
-        x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, parts, part
-    ):  # fmt: skip
+    @njit(**OPTIONS)
+    def forward(x, walk, weights, bias, rectify, out, filters, groups, batch, scratch, parts, part):
         """out of a part of the images; batch: how many there are, and how many go through the scratch together."""
         N, together = batch
-        C = frame[2]
-        image, size, out_size = x if direct else scratch[part], frame[5] * frame[6] * C, out.size // N
-        edge, at = np.empty(2 * ROWS * VECTOR_BYTES // out.itemsize, out.dtype), np.empty((2, 2 * ROWS), np.int64)
-        if not direct:
+        C = x.frame[2]
+        image, size, out_size = x.numbers if x.in_place else scratch[part], x.frame[5] * x.frame[6] * C, out.size // N
+        edge, at = np.empty(2 * ROWS * VECTOR_BYTES // out.itemsize, out.dtype), np.empty(4 * ROWS, np.int64)
+        if not x.in_place:
             image[:] = 0  # the padding; the rest is written over by every image
         for n in range(N * part // parts, N * (part + 1) // parts, together):
             images = min(together, N * (part + 1) // parts - n)
-            for m in range(0 if direct else images):
-                copy_image(image, m * size, frame, x, (n + m) * strides[0], strides)
-            base = n * strides[0] if direct else 0
+            for m in range(0 if x.in_place else images):
+                copy_image(image, m * size, x.frame, x.numbers, (n + m) * x.strides[0], x.strides)
+            base = n * x.strides[0] if x.in_place else 0
             correlate(
-                image, base, C // groups, walks, pixels, places, steps, weights, bias, out, n * out_size, filters // groups, groups, images,
-                rectify, edge, at,
+                image, base, C // groups, walk, weights, bias, out, n * out_size, filters // groups, groups, images, rectify, edge, at
             )  # fmt: skip
 
-    return forward_part
+    return forward
 
 
 def backward_of(correlate, accumulate):
-    @njit(**INNER)
-    def backward_part(
-        x, strides, frame, direct, pixels, steps,
-        dout,  dout_frame, dout_direct, places, out, winners, partial, with_db,
-        dx, dx_walks, dx_pixels, dx_places, dx_steps, dx_weights,
-        groups, batch, scratch, parts, part,
-    ):  # fmt: skip
+    @njit(**OPTIONS)
+    def backward(
+        x, pixels, steps, dout, places, out, winners, partial, with_db, dx, dx_walk, dx_weights, groups, batch, scratch, parts, part
+    ):
         """dx of a part of the images, and this part's share of the sums dw and db, which it leaves in its row of `partial`."""
         N, together = batch
-        C, F, lanes = frame[2], dout_frame[2], VECTOR_BYTES // x.itemsize
-        size, dout_size, dx_size = frame[5] * frame[6] * C, dout_frame[5] * dout_frame[6] * F, dx.size // N
+        C, F, lanes = x.frame[2], dout.frame[2], VECTOR_BYTES // dx.itemsize
+        size, dout_size, dx_size = x.frame[5] * x.frame[6] * C, dout.frame[5] * dout.frame[6] * F, dx.size // N
         sums, own = partial[part], scratch[part]
         sums[:], own[:] = 0, 0
-        image, gradient = x if direct else own, dout if dout_direct else own[0 if direct else together * size :]
-        edge, at = np.empty(2 * ROWS * VECTOR_BYTES // x.itemsize, x.dtype), np.empty((2, 2 * ROWS), np.int64)
-        no_bias = np.zeros(C + 2 * groups * VECTOR_BYTES, x.dtype)
+        image = x.numbers if x.in_place else own
+        gradient = dout.numbers if dout.in_place else own[0 if x.in_place else together * size :]
+        edge, at = np.empty(2 * ROWS * VECTOR_BYTES // dx.itemsize, dx.dtype), np.empty(4 * ROWS, np.int64)
+        no_bias = np.zeros(C + 2 * groups * VECTOR_BYTES, dx.dtype)
         for n in range(N * part // parts, N * (part + 1) // parts, together):
             images = min(together, N * (part + 1) // parts - n)
             for m in range(images):
-                if not direct:
-                    copy_image(image, m * size, frame, x, (n + m) * strides[0], strides)
-                if not dout_direct:
-                    copy_gradient(gradient, m * dout_size, dout_frame, dout, out, winners, n + m, edge)
-            base, dout_base = n * strides[0] if direct else 0, n * dout_size if dout_direct else 0
+                if not x.in_place:
+                    copy_image(image, m * size, x.frame, x.numbers, (n + m) * x.strides[0], x.strides)
+                if not dout.in_place:
+                    copy_gradient(gradient, m * dout_size, dout.frame, dout.numbers, out, winners, n + m, edge)
+            base, dout_base = n * x.strides[0] if x.in_place else 0, n * dout_size if dout.in_place else 0
             count = images * (len(pixels) // together)
-            accumulate(
-                image, base, C // groups, pixels, steps, len(steps), gradient, dout_base, places, count, sums, F // groups, groups, at
-            )  # fmt: skip
+            accumulate(image, base, C // groups, pixels, steps, gradient, dout_base, places, count, sums, F // groups, groups, at)
             if with_db:
                 add_pixels(sums, sums.size - (F + lanes - 1) // lanes * lanes, gradient, dout_base, places, count, F, edge)
             if dx.size:
                 correlate(
-                    gradient, dout_base, F // groups, dx_walks, dx_pixels, dx_places, dx_steps, dx_weights, no_bias, dx, n * dx_size,
-                    C // groups, groups, images, False, edge, at,
+                    gradient, dout_base, F // groups, dx_walk, dx_weights, no_bias, dx, n * dx_size, C // groups, groups, images, False,
+                    edge, at,
                 )  # fmt: skip
 
-    return backward_part
+    return backward
 
 
-@njit(**INNER)
-def pooled_forward(
-    x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, winners, output, filters, groups, batch, rectify, scratch,
-    parts, part,
-):  # fmt: skip
-    """As `forward_part`, pooled: some pairs of rows of the convolution's output at a time go into a scratch of `places`, and from there."""
+correlate_groups, correlate_channels = correlate_of(multiply_add_rows, 0), correlate_of(multiply_add_lanes, 1)
+forward, depthwise_forward = forward_of(correlate_groups), forward_of(correlate_channels)
+backward = backward_of(correlate_groups, accumulate_of(multiply_add_rows, 0))
+depthwise_backward = backward_of(correlate_channels, accumulate_of(multiply_add_lanes, 1))
+pooled_sweep_two, pooled_sweep_one = sweep_of(multiply_add_rows, ROWS, 2), sweep_of(multiply_add_rows, 2 * ROWS, 1)
+
+
+@njit(**OPTIONS)
+def forward_pool(x, walk, weights, bias, rectify, out, winners, output, filters, groups, batch, scratch, parts, part):
+    """As `forward`, pooled: some pairs of rows of the convolution's output at a time go into a scratch of `walk.places`, and from there."""
     N, together = batch
-    C, columns, OH, OW = frame[2], filters // groups, output[0], output[1]
-    image, size, out_size = x if direct else scratch[part], frame[5] * frame[6] * C, out.size // N
+    C, columns, OH, OW = x.frame[2], filters // groups, output[0], output[1]
+    image, size, out_size = x.numbers if x.in_place else scratch[part], x.frame[5] * x.frame[6] * C, out.size // N
     lanes = VECTOR_BYTES // out.itemsize
     vectors, pitch, pairs = (columns + lanes - 1) // lanes, 2 * lanes, max(1, 32 // OW)
-    lines, at = np.empty(pairs * 2 * OW * pitch, out.dtype), np.empty((2, 2 * ROWS), np.int64)
+    lines, at = np.empty(pairs * 2 * OW * pitch, out.dtype), np.empty(4 * ROWS, np.int64)
     edge, edge_winners = np.empty(lanes, out.dtype), np.empty(lanes, np.uint8)
-    depth = len(steps)
-    if not direct:
+    if not x.in_place:
         image[:] = 0
     for n in range(N * part // parts, N * (part + 1) // parts, together):
         images = min(together, N * (part + 1) // parts - n)
-        for m in range(0 if direct else images):
-            copy_image(image, m * size, frame, x, (n + m) * strides[0], strides)
-        base = n * strides[0] if direct else 0
+        for m in range(0 if x.in_place else images):
+            copy_image(image, m * size, x.frame, x.numbers, (n + m) * x.strides[0], x.strides)
+        base = n * x.strides[0] if x.in_place else 0
         for g in range(groups):
             for v in range(0, vectors, 2):
                 i, b = base + g * (C // groups), (g * vectors + v) * lanes
-                here = min(columns - v * lanes, pitch)
+                j, here = b * len(walk.steps), min(columns - v * lanes, pitch)
                 for m in range(images):
                     for h in range(0, OH // 2, pairs):
                         first, last = (m * OH + 2 * h) * OW, (m * OH + 2 * min(h + pairs, OH // 2)) * OW
+                        pixels, places = filled_up(walk.pixels, walk.places, first, last - first, at)
+                        o = -first * pitch
                         if v + 1 < vectors:
-                            pooled_sweep_two(
-                                image, i, pixels, steps, 0, depth, weights, b * depth, bias, b, lines, -first * pitch, places, first, last,
-                                pitch, rectify, lines, at,
-                            )  # fmt: skip
+                            pooled_sweep_two(image, i, pixels, walk.steps, weights, j, bias, b, lines, o, places, pitch, rectify, lines)
                         else:
-                            pooled_sweep_one(
-                                image, i, pixels, steps, 0, depth, weights, b * depth, bias, b, lines, -first * pitch, places, first, last,
-                                pitch, rectify, lines, at,
-                            )  # fmt: skip
+                            pooled_sweep_one(image, i, pixels, walk.steps, weights, j, bias, b, lines, o, places, pitch, rectify, lines)
                         for pair in range((last - first) // (2 * OW)):
                             place = (n + m) * out_size + (h + pair) * (OW // 2) * filters + g * columns + v * lanes
                             values = lines[pair * 2 * OW * pitch : (pair + 1) * 2 * OW * pitch]
@@ -401,11 +388,11 @@ def pooled_forward(
 
 
 @njit(**OPTIONS)
-def add_partials(partial, dw, db, depth, columns, groups, with_db):
+def add_partials(partial, dw, db, depth, columns, groups, with_db, parts, part):
     """dw (depth, groups * columns) and db: the partial sums, added in the order of the threads that made them."""
     lanes = VECTOR_BYTES // dw.itemsize
     pitch, F = (columns + lanes - 1) // lanes * lanes, groups * columns
-    for row in range(depth * groups):
+    for row in range(depth * groups * part // parts, depth * groups * (part + 1) // parts):
         k, g = row // groups, row % groups
         start = (g * depth + k) * pitch
         total = dw[k * F + g * columns : k * F + (g + 1) * columns]
@@ -413,408 +400,9 @@ def add_partials(partial, dw, db, depth, columns, groups, with_db):
         for t in range(1, len(partial)):
             for f in range(columns):
                 total[f] += partial[t, start + f]
-    if with_db:
+    if with_db and part == 0:
         start = partial.shape[1] - (F + lanes - 1) // lanes * lanes
         copy(db, 0, partial[0], start, F)
         for t in range(1, len(partial)):
             for f in range(F):
                 db[f] += partial[t, start + f]
-
-
-pooled_sweep_two, pooled_sweep_one = sweep_of(multiply_add_rows, ROWS, 2), sweep_of(multiply_add_rows, 2 * ROWS, 1)
-correlate_groups, correlate_channels = correlate_of(multiply_add_rows, 0), correlate_of(multiply_add_lanes, 1)
-accumulate_groups, accumulate_channels = accumulate_of(multiply_add_rows, 0), accumulate_of(multiply_add_lanes, 1)
-forward_groups, forward_channels = forward_of(correlate_groups), forward_of(correlate_channels)
-backward_groups, backward_channels = backward_of(correlate_groups, accumulate_groups), backward_of(correlate_channels, accumulate_channels)
-
-
-@njit(**OPTIONS)
-def forward_part(
-    x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, parts, part
-):
-    forward_groups(
-        x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, parts, part
-    )
-
-
-@njit(parallel=True, **OPTIONS)
-def forward(x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, threads):
-    for part in prange(threads):
-        forward_groups(
-            x,
-            strides,
-            frame,
-            direct,
-            walks,
-            pixels,
-            places,
-            steps,
-            weights,
-            bias,
-            out,
-            filters,
-            groups,
-            batch,
-            rectify,
-            scratch,
-            threads,
-            np.int64(part),
-        )
-
-
-@njit(**OPTIONS)
-def depthwise_forward_part(
-    x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, parts, part
-):
-    forward_channels(
-        x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, parts, part
-    )
-
-
-@njit(parallel=True, **OPTIONS)
-def depthwise_forward(
-    x, strides, frame, direct, walks, pixels, places, steps, weights, bias, out, filters, groups, batch, rectify, scratch, threads
-):
-    for part in prange(threads):
-        forward_channels(
-            x,
-            strides,
-            frame,
-            direct,
-            walks,
-            pixels,
-            places,
-            steps,
-            weights,
-            bias,
-            out,
-            filters,
-            groups,
-            batch,
-            rectify,
-            scratch,
-            threads,
-            np.int64(part),
-        )
-
-
-@njit(**OPTIONS)
-def forward_pool_part(
-    x,
-    strides,
-    frame,
-    direct,
-    walks,
-    pixels,
-    places,
-    steps,
-    weights,
-    bias,
-    out,
-    winners,
-    output,
-    filters,
-    groups,
-    batch,
-    rectify,
-    scratch,
-    parts,
-    part,
-):
-    pooled_forward(
-        x,
-        strides,
-        frame,
-        direct,
-        walks,
-        pixels,
-        places,
-        steps,
-        weights,
-        bias,
-        out,
-        winners,
-        output,
-        filters,
-        groups,
-        batch,
-        rectify,
-        scratch,
-        parts,
-        part,
-    )
-
-
-@njit(parallel=True, **OPTIONS)
-def forward_pool(
-    x,
-    strides,
-    frame,
-    direct,
-    walks,
-    pixels,
-    places,
-    steps,
-    weights,
-    bias,
-    out,
-    winners,
-    output,
-    filters,
-    groups,
-    batch,
-    rectify,
-    scratch,
-    threads,
-):
-    for part in prange(threads):
-        pooled_forward(
-            x,
-            strides,
-            frame,
-            direct,
-            walks,
-            pixels,
-            places,
-            steps,
-            weights,
-            bias,
-            out,
-            winners,
-            output,
-            filters,
-            groups,
-            batch,
-            rectify,
-            scratch,
-            threads,
-            np.int64(part),
-        )
-
-
-@njit(**OPTIONS)
-def backward_part(
-    x,
-    strides,
-    frame,
-    direct,
-    pixels,
-    steps,
-    dout,
-    dout_frame,
-    dout_direct,
-    places,
-    out,
-    winners,
-    partial,
-    with_db,
-    dx,
-    dx_walks,
-    dx_pixels,
-    dx_places,
-    dx_steps,
-    dx_weights,
-    groups,
-    batch,
-    scratch,
-    parts,
-    part,
-):
-    backward_groups(
-        x,
-        strides,
-        frame,
-        direct,
-        pixels,
-        steps,
-        dout,
-        dout_frame,
-        dout_direct,
-        places,
-        out,
-        winners,
-        partial,
-        with_db,
-        dx,
-        dx_walks,
-        dx_pixels,
-        dx_places,
-        dx_steps,
-        dx_weights,
-        groups,
-        batch,
-        scratch,
-        parts,
-        part,
-    )
-
-
-@njit(parallel=True, **OPTIONS)
-def backward(
-    x,
-    strides,
-    frame,
-    direct,
-    pixels,
-    steps,
-    dout,
-    dout_frame,
-    dout_direct,
-    places,
-    out,
-    winners,
-    partial,
-    with_db,
-    dx,
-    dx_walks,
-    dx_pixels,
-    dx_places,
-    dx_steps,
-    dx_weights,
-    groups,
-    batch,
-    scratch,
-    threads,
-):
-    for part in prange(threads):
-        backward_groups(
-            x,
-            strides,
-            frame,
-            direct,
-            pixels,
-            steps,
-            dout,
-            dout_frame,
-            dout_direct,
-            places,
-            out,
-            winners,
-            partial,
-            with_db,
-            dx,
-            dx_walks,
-            dx_pixels,
-            dx_places,
-            dx_steps,
-            dx_weights,
-            groups,
-            batch,
-            scratch,
-            threads,
-            np.int64(part),
-        )
-
-
-@njit(**OPTIONS)
-def depthwise_backward_part(
-    x,
-    strides,
-    frame,
-    direct,
-    pixels,
-    steps,
-    dout,
-    dout_frame,
-    dout_direct,
-    places,
-    out,
-    winners,
-    partial,
-    with_db,
-    dx,
-    dx_walks,
-    dx_pixels,
-    dx_places,
-    dx_steps,
-    dx_weights,
-    groups,
-    batch,
-    scratch,
-    parts,
-    part,
-):
-    backward_channels(
-        x,
-        strides,
-        frame,
-        direct,
-        pixels,
-        steps,
-        dout,
-        dout_frame,
-        dout_direct,
-        places,
-        out,
-        winners,
-        partial,
-        with_db,
-        dx,
-        dx_walks,
-        dx_pixels,
-        dx_places,
-        dx_steps,
-        dx_weights,
-        groups,
-        batch,
-        scratch,
-        parts,
-        part,
-    )
-
-
-@njit(parallel=True, **OPTIONS)
-def depthwise_backward(
-    x,
-    strides,
-    frame,
-    direct,
-    pixels,
-    steps,
-    dout,
-    dout_frame,
-    dout_direct,
-    places,
-    out,
-    winners,
-    partial,
-    with_db,
-    dx,
-    dx_walks,
-    dx_pixels,
-    dx_places,
-    dx_steps,
-    dx_weights,
-    groups,
-    batch,
-    scratch,
-    threads,
-):
-    for part in prange(threads):
-        backward_channels(
-            x,
-            strides,
-            frame,
-            direct,
-            pixels,
-            steps,
-            dout,
-            dout_frame,
-            dout_direct,
-            places,
-            out,
-            winners,
-            partial,
-            with_db,
-            dx,
-            dx_walks,
-            dx_pixels,
-            dx_places,
-            dx_steps,
-            dx_weights,
-            groups,
-            batch,
-            scratch,
-            threads,
-            np.int64(part),
-        )

@@ -11,12 +11,16 @@ from numba import njit, prange, typeof, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["address_of", "run"]
+__all__ = ["start"]
 
 
 @intrinsic
 def call(typing, address, arguments):
-    """Call the compiled function at the address, which returns nothing and takes arguments of exactly these types."""
+    """Call the compiled function at the address, which returns nothing and takes arguments of exactly these types.
+
+    Of a tuple that it takes, each value is an argument here (so functions are called in machine code, and parallel loops take no tuples of
+    tuples).
+    """
 
     def generate(context, builder, signature, args):
         place, values = args
@@ -41,11 +45,27 @@ def run(address, arguments, parts):
 _addresses = {}
 
 
-def address_of(function, arguments):
-    """The address of function(*arguments, parts, part), compiled for the types of the arguments if need be."""
-    kinds = tuple(typeof(argument) for argument in arguments) + (types.int64, types.int64)
-    if (function, kinds) not in _addresses:
+def leaves(values):
+    """The arrays and numbers in tuples of them and of such tuples."""
+    for value in values:
+        if isinstance(value, tuple):
+            yield from leaves(value)
+        else:
+            yield value
+
+
+def start(function, arguments, parts):
+    """function(*arguments, parts, part) for every part, on as many threads; compiled for the types of the arguments if need be.
+
+    Arguments are arrays, numbers, and tuples of them.
+    """
+    flat = tuple(leaves(arguments))
+    # Numba's own names of the types would take longer to find than many a kernel to run
+    key = function, *[(x.dtype.char, x.ndim, x.flags.c_contiguous) if isinstance(x, np.ndarray) else type(x) for x in flat]
+    address = _addresses.get(key)
+    if address is None:
+        kinds = tuple(typeof(argument) for argument in arguments) + (types.int64, types.int64)
         function.compile(kinds)
         compiled = function.overloads[kinds]
-        _addresses[function, kinds] = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-    return _addresses[function, kinds]
+        address = _addresses[key] = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    run(address, flat, parts)

@@ -14,7 +14,10 @@ multiplication, 2008):
 Every array is taken as flat, C-contiguous memory, whatever its number of dimensions; offsets and strides count elements. Nothing is
 checked: the caller makes sure that ROWS rows of V whole vectors are there, and packs what is narrower into padded scratch.
 
-The operations whose names end in _rows or _lanes take, instead of one stride, an array of places: the rows may lie anywhere.
+The operations whose names end in _rows or _lanes take, instead of one stride, the places of the rows, which may then lie anywhere:
+
+    inside = rows_at(x, i, places, 0, ROWS)
+    tile = multiply_add_rows(tile, inside, k * step, w, j + k * width)
 """
 
 from llvmlite import binding, ir
@@ -34,6 +37,7 @@ __all__ = [
     "multiply_add_lanes",
     "multiply_add_rows",
     "relu",
+    "rows_at",
     "store",
     "store_rows",
     "transpose",
@@ -75,15 +79,32 @@ class Tile(types.Type):
         super().__init__(f"Tile({dtype}, {rows}, {vectors}, {VECTOR_BYTES})")
 
 
+class Rows(types.Type):
+    """Numba's type of the places in memory of `rows` rows of `dtype`."""
+
+    def __init__(self, dtype, rows):
+        self.dtype, self.rows = dtype, rows
+        super().__init__(f"Rows({dtype}, {rows})")
+
+
+def element_type(dtype):
+    return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
+
+
 def vector_type(dtype):
-    element = ir.FloatType() if dtype == types.float32 else ir.DoubleType()
-    return ir.VectorType(element, VECTOR_BYTES * 8 // dtype.bitwidth)
+    return ir.VectorType(element_type(dtype), VECTOR_BYTES * 8 // dtype.bitwidth)
 
 
 @register_model(Tile)
 class TileModel(models.PrimitiveModel):
     def __init__(self, manager, tile):
         super().__init__(manager, tile, ir.ArrayType(vector_type(tile.dtype), tile.rows * tile.vectors))
+
+
+@register_model(Rows)
+class RowsModel(models.PrimitiveModel):
+    def __init__(self, manager, rows):
+        super().__init__(manager, rows, ir.ArrayType(element_type(rows.dtype).as_pointer(), rows.rows))
 
 
 def element_pointer(context, builder, array_type, array, offset):
@@ -108,11 +129,11 @@ def multiply_adder(builder, vector, dtype):
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
 
 
-def row_pointers(context, builder, tile, array_type, array, places_type, places):
-    """Pointers to array[places[r]] for every row r of the tile."""
-    start = element_pointer(context, builder, array_type, array, ir.Constant(ir.IntType(64), 0))
-    place = element_pointer(context, builder, places_type, places, ir.Constant(ir.IntType(64), 0))
-    return [builder.gep(start, [builder.load(builder.gep(place, [ir.Constant(ir.IntType(64), r)]))]) for r in range(tile.rows)]
+def fence(builder):
+    """No instruction, but a line across which LLVM moves no load: else it fetches the factors of several steps ahead, runs out of registers
+    for them, and keeps accumulators in memory: half the speed.
+    """
+    builder.call(ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", side_effect=True), [])
 
 
 @intrinsic(prefer_literal=True)
@@ -196,73 +217,97 @@ def store(typing, tile, x, i, stride):
     return types.void(tile, x, types.intp, types.intp), generate
 
 
-@intrinsic
-def load_rows(typing, tile, x, places):
-    """The tile whose row r is x[places[r] :]."""
+@intrinsic(prefer_literal=True)
+def rows_at(typing, x, i, places, first, rows):
+    """The places of x[i + places[first + r]] for r < rows, a literal number."""
+    found = Rows(x.dtype, rows.literal_value)
 
     def generate(context, builder, signature, args):
-        out, array, place_array = args
-        for r, pointer in enumerate(row_pointers(context, builder, tile, x, array, places, place_array)):
+        array, offset, place_array, place_offset, _ = args
+        start, place = (
+            element_pointer(context, builder, x, array, offset),
+            element_pointer(context, builder, places, place_array, place_offset),
+        )
+        out = ir.Constant(context.get_value_type(found), ir.Undefined)
+        for r in range(found.rows):
+            distance = builder.load(builder.gep(place, [ir.Constant(ir.IntType(64), r)]))
+            out = builder.insert_value(out, builder.gep(start, [distance]), r)
+        return out
+
+    return found(x, types.intp, places, types.intp, rows), generate
+
+
+@intrinsic
+def load_rows(typing, tile, rows):
+    """The tile that lies in these rows."""
+
+    def generate(context, builder, signature, args):
+        out, pointers = args
+        for r in range(tile.rows):
+            pointer = builder.extract_value(pointers, r)
             for v in range(tile.vectors):
                 vector = builder.load(vector_pointer(builder, tile, pointer, v), align=1)
                 out = builder.insert_value(out, vector, r * tile.vectors + v)
         return out
 
-    return tile(tile, x, places), generate
+    return tile(tile, rows), generate
 
 
 @intrinsic
-def multiply_add_rows(typing, tile, x, i, places, w, j):
-    """Row r of the tile plus x[i + places[r]] * w[j :], for all rows: as `multiply_add`, from rows that lie anywhere."""
+def multiply_add_rows(typing, tile, rows, i, w, j):
+    """Row r of the tile plus rows[r][i] * w[j :], for all rows: as `multiply_add`, from rows that lie anywhere."""
 
     def generate(context, builder, signature, args):
-        out, x_array, x_offset, place_array, w_array, w_offset = args
+        out, pointers, offset, w_array, w_offset = args
         vector = vector_type(tile.dtype)
         fused = multiply_adder(builder, vector, tile.dtype)
+        fence(builder)
         w_pointer = element_pointer(context, builder, w, w_array, w_offset)
         w_vectors = [builder.load(vector_pointer(builder, tile, w_pointer, v), align=1) for v in range(tile.vectors)]
-        for r, pointer in enumerate(row_pointers(context, builder, tile, x, x_array, places, place_array)):
-            factor = broadcast(builder, vector, builder.load(builder.gep(pointer, [x_offset])))
+        for r in range(tile.rows):
+            factor = broadcast(builder, vector, builder.load(builder.gep(builder.extract_value(pointers, r), [offset])))
             for v in range(tile.vectors):
                 k = r * tile.vectors + v
                 out = builder.insert_value(out, builder.call(fused, [factor, w_vectors[v], builder.extract_value(out, k)]), k)
         return out
 
-    return tile(tile, x, types.intp, places, w, types.intp), generate
+    return tile(tile, rows, types.intp, w, types.intp), generate
 
 
 @intrinsic
-def multiply_add_lanes(typing, tile, x, i, places, w, j):
-    """Row r of the tile plus x[i + places[r] :] * w[j :], number by number, for all rows."""
+def multiply_add_lanes(typing, tile, rows, i, w, j):
+    """Row r of the tile plus rows[r][i :] * w[j :], number by number, for all rows."""
 
     def generate(context, builder, signature, args):
-        out, x_array, x_offset, place_array, w_array, w_offset = args
+        out, pointers, offset, w_array, w_offset = args
         fused = multiply_adder(builder, vector_type(tile.dtype), tile.dtype)
+        fence(builder)
         w_pointer = element_pointer(context, builder, w, w_array, w_offset)
         w_vectors = [builder.load(vector_pointer(builder, tile, w_pointer, v), align=1) for v in range(tile.vectors)]
-        for r, row in enumerate(row_pointers(context, builder, tile, x, x_array, places, place_array)):
-            pointer = builder.gep(row, [x_offset])
+        for r in range(tile.rows):
+            pointer = builder.gep(builder.extract_value(pointers, r), [offset])
             for v in range(tile.vectors):
                 k = r * tile.vectors + v
                 factor = builder.load(vector_pointer(builder, tile, pointer, v), align=1)
                 out = builder.insert_value(out, builder.call(fused, [factor, w_vectors[v], builder.extract_value(out, k)]), k)
         return out
 
-    return tile(tile, x, types.intp, places, w, types.intp), generate
+    return tile(tile, rows, types.intp, w, types.intp), generate
 
 
 @intrinsic
-def store_rows(typing, tile, x, places):
-    """x[places[r] :] = row r of the tile."""
+def store_rows(typing, tile, rows):
+    """The rows of the tile to their places."""
 
     def generate(context, builder, signature, args):
-        value, array, place_array = args
-        for r, pointer in enumerate(row_pointers(context, builder, tile, x, array, places, place_array)):
+        value, pointers = args
+        for r in range(tile.rows):
+            pointer = builder.extract_value(pointers, r)
             for v in range(tile.vectors):
                 builder.store(builder.extract_value(value, r * tile.vectors + v), vector_pointer(builder, tile, pointer, v), align=1)
         return context.get_dummy_value()
 
-    return types.void(tile, x, places), generate
+    return types.void(tile, rows), generate
 
 
 @intrinsic
