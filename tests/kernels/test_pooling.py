@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chainrule import functional
 from chainrule.kernels import pooling
-from chainrule.kernels.compiler import load
+from chainrule.kernels.compiler import load, run
 from chainrule.verification import check_gradients
 
 DTYPES = st.sampled_from([np.float32, np.float64])
@@ -141,14 +141,14 @@ def test_nothing_is_written_beside_the_outputs(C, H, W, dtype, window, threads):
     windows = (rows, rows + window, 1, columns, columns + window, 1)
     counts = (rows, rows + window, 1, np.full(OH, window), columns, columns + window, 1, np.full(OW, window))
     if window == 2:
-        kernels.max_pool_2x2_forward(x, out, winner, threads)
-        kernels.max_pool_2x2_backward(out, winner, dx, threads)
+        run(kernels.max_pool_2x2_forward, (x, out, winner), threads)
+        run(kernels.max_pool_2x2_backward, (out, winner, dx), threads)
     else:
-        kernels.max_pool_forward(x, *windows, out, winner, threads)
-        kernels.max_pool_backward(out, winner, *windows, dx, threads)
-    kernels.avg_pool_forward(x, *counts, mean, threads)
+        run(kernels.max_pool_forward, (x, *windows, out, winner), threads)
+        run(kernels.max_pool_backward, (out, winner, *windows, dx), threads)
+    run(kernels.avg_pool_forward, (x, *counts, mean), threads)
     assert not np.any(dx == 77)  # all of it was written
-    kernels.avg_pool_backward(mean, *counts, dx, threads)
+    run(kernels.avg_pool_backward, (mean, *counts, dx), threads)
     for _, memory in guards:
         assert np.all(memory[:64] == 77)
         assert np.all(memory[-64:] == 77)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chainrule import functional
 from chainrule.kernels import compiler, spatial_norm
-from chainrule.kernels.compiler import load
+from chainrule.kernels.compiler import load, run
 
 DTYPES = st.sampled_from([np.float32, np.float64])
 LAYOUTS = st.sampled_from(["C", "channels-last", "every second", "read-only"])
@@ -181,13 +181,13 @@ def test_nothing_is_written_beside_the_outputs(C, pixels, dtype, threads):
     ones, nothing = np.ones(C, dtype), x[:0]
     guards = [guarded(*shape) for shape in (x.shape, x.shape, x.shape, (blocks, 2, C), (samples, 6, C), (samples, C), (C,), (C,))]
     out, dx, dskip, block_sums, coefficients, var, dgamma, dbeta = (array for array, _ in guards)
-    kernels.moments(x, samples, block, width, block_sums, threads)
+    run(kernels.moments, (x, samples, block, width, block_sums), threads)
     kernels.statistics(block_sums, pixels * C, block, C, 1e-5, ones, ones, coefficients, var)
-    kernels.normalize(x, x, samples, block, width, coefficients, True, None, out, threads)
-    kernels.sums(x, out, x, samples, block, width, coefficients, None, block_sums, threads)
+    run(kernels.normalize, (x, x, samples, block, width, coefficients, True, None, out), threads)
+    run(kernels.sums, (x, out, x, samples, block, width, coefficients, None, block_sums), threads)
     kernels.totals(block_sums, pixels * C, C, ones, True, coefficients, dgamma, dbeta)
-    kernels.gradients(x, out, x, samples, block, width, coefficients, None, dskip, dx, threads)
-    kernels.gradients(x, nothing, x, samples, block, width, coefficients, None, nothing, dx, threads)
+    run(kernels.gradients, (x, out, x, samples, block, width, coefficients, None, dskip, dx), threads)
+    run(kernels.gradients, (x, nothing, x, samples, block, width, coefficients, None, nothing, dx), threads)
     for array, memory in guards:
         assert not np.any(array == 77)  # all of it was written
         assert np.all(memory[:64] == 77)

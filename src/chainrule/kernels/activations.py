@@ -8,7 +8,7 @@ overlap one.
 
 from chainrule import functional
 from chainrule.kernels.arrays import deliver, fits, flat, room
-from chainrule.kernels.compiler import load, threads
+from chainrule.kernels.compiler import load, run, threads
 
 __all__ = ["add", "gelu_backward", "gelu_forward", "relu_backward", "relu_forward"]
 
@@ -19,7 +19,7 @@ def relu_forward(x, *, out=None):
     """As `chainrule.functional.relu_forward`: max(0, x), of any shape. The cache is out, which must not change before the backward pass."""
     if fits(x):
         kernels = load("elementwise")
-        out = _elementwise(kernels.relu_forward, kernels.relu_forward_part, "out", out, x)
+        out = _elementwise(kernels.relu_forward, "out", out, x)
     else:
         out = _result("out", out, functional.relu_forward(x)[0])
     return out, out
@@ -31,7 +31,7 @@ def relu_backward(dout, cache, *, dx=None):
     if not fits(out, dout) or dout.shape != out.shape:
         return _result("dx", dx, functional.relu_backward(dout, out))  # out is positive where x is
     kernels = load("elementwise")
-    return _elementwise(kernels.relu_backward, kernels.relu_backward_part, "dx", dx, out, dout)
+    return _elementwise(kernels.relu_backward, "dx", dx, out, dout)
 
 
 def gelu_forward(x, *, out=None):
@@ -42,7 +42,7 @@ def gelu_forward(x, *, out=None):
     if not fits(x):
         return _result("out", out, functional.gelu_forward(x)[0]), x
     kernels = load("elementwise")
-    return _elementwise(kernels.gelu_forward, kernels.gelu_forward_part, "out", out, x), x
+    return _elementwise(kernels.gelu_forward, "out", out, x), x
 
 
 def gelu_backward(dout, cache, *, dx=None):
@@ -51,7 +51,7 @@ def gelu_backward(dout, cache, *, dx=None):
     if not fits(x, dout) or dout.shape != x.shape:
         return _result("dx", dx, functional.gelu_backward(dout, functional.gelu_forward(x)[1]))
     kernels = load("elementwise")
-    return _elementwise(kernels.gelu_backward, kernels.gelu_backward_part, "dx", dx, x, dout)
+    return _elementwise(kernels.gelu_backward, "dx", dx, x, dout)
 
 
 def add(a, b, *, out=None):
@@ -59,10 +59,10 @@ def add(a, b, *, out=None):
     if not fits(a, b) or a.shape != b.shape:
         return _result("out", out, a + b)
     kernels = load("elementwise")
-    return _elementwise(kernels.add, kernels.add_part, "out", out, a, b)
+    return _elementwise(kernels.add, "out", out, a, b)
 
 
-def _elementwise(parallel, serial, name, buffer, x, *others):
+def _elementwise(kernel, name, buffer, x, *others):
     """The kernel's function of x and of others like it, number by number in the order in which those of x lie in memory."""
     axes = range(x.ndim)
     if not x.flags.c_contiguous:
@@ -73,11 +73,7 @@ def _elementwise(parallel, serial, name, buffer, x, *others):
     place = None if buffer is None else buffer.transpose(axes)
     target = room(place, name, there[0].shape, x.dtype)
     arguments = (*map(flat, there), target.reshape(-1))
-    parts = threads()
-    if parts == 1 or x.size < SERIAL:
-        serial(*arguments, 1, 0)
-    else:
-        parallel(*arguments, parts)
+    run(kernel, arguments, 1 if x.size < SERIAL else threads())
     if buffer is not None:
         deliver(target, place)
         return buffer

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule import functional
 from chainrule.kernels.arrays import deliver, fits, flat, room
-from chainrule.kernels.compiler import load, threads
+from chainrule.kernels.compiler import load, run, threads
 
 __all__ = [
     "affine_backward",
@@ -83,12 +83,9 @@ def _forward(x, w, b, out, rectify):
         return deliver(result, None if out is None else room(out, "out", result.shape, result.dtype))
     target = room(out, "out", (N, M), x.dtype)
     w_flat, row_stride, column_stride = _matrix(w)
-    matmul, parts = load("matmul"), threads()
+    matmul = load("matmul")
     arguments = (flat(x), w_flat, row_stride, column_stride, flat(b), rectify, target.reshape(-1), N, D, M)
-    if parts == 1 or N * D * M < SERIAL:
-        matmul.affine_forward_part(*arguments, 1, 0)
-    else:
-        matmul.affine_forward(*arguments, parts)
+    run(matmul.affine_forward, arguments, 1 if N * D * M < SERIAL else threads())
     return deliver(target, out)
 
 
@@ -104,7 +101,7 @@ def _backward(dout, x, w, b, out, dx, dw, db, with_dx):
             deliver(result, buffer if buffer is None else room(buffer, name, result.shape, result.dtype))
             for name, result, buffer in zip(("dx", "dw", "db"), results, (dx, dw, db), strict=True)
         )
-    matmul, parts = load("matmul"), threads()
+    matmul = load("matmul")
     g = flat(dout)
     if out is not None:
         dout, g = g, np.empty(N * M, x.dtype)
@@ -114,10 +111,7 @@ def _backward(dout, x, w, b, out, dx, dw, db, with_dx):
     dx_flat = dw_target.reshape(-1)[:0] if dx_target is None else dx_target.reshape(-1)
     w_flat, row_stride, column_stride = _matrix(w)
     arguments = (flat(x), w_flat, row_stride, column_stride, g, dx_flat, dw_target.reshape(-1), db_target, N, D, M)
-    if parts == 1 or N * D * M < SERIAL:
-        matmul.affine_backward_part(*arguments, 1, 0)
-    else:
-        matmul.affine_backward(*arguments, parts)
+    run(matmul.affine_backward, arguments, 1 if N * D * M < SERIAL else threads())
     return None if dx_target is None else deliver(dx_target, dx), deliver(dw_target, dw), deliver(db_target, db)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule import functional
 from chainrule.kernels.arrays import deliver, fits, flat, room
-from chainrule.kernels.compiler import load, threads
+from chainrule.kernels.compiler import load, run, threads
 
 __all__ = ["batchnorm_backward", "batchnorm_forward", "batchnorm_relu_backward", "batchnorm_relu_forward"]
 
@@ -56,12 +56,9 @@ def _forward(x, gamma, beta, bn_param, out, rectify):
         mean = np.zeros(D, x.dtype) if running_mean is None else np.array(running_mean, x.dtype)
         var = np.zeros(D, x.dtype) if running_var is None else np.array(running_var, x.dtype)
     inverse_std, rows = np.empty(D, x.dtype), flat(x).reshape(x.shape)
-    kernels, parts = load("normalization"), threads()
+    kernels = load("normalization")
     arguments = (rows, flat(gamma), flat(beta), eps, take_statistics, mean, var, inverse_std, rectify, target)
-    if parts == 1 or x.size < SERIAL:
-        kernels.batchnorm_forward_part(*arguments, 1, 0)
-    else:
-        kernels.batchnorm_forward(*arguments, parts)
+    run(kernels.batchnorm_forward, arguments, 1 if x.size < SERIAL else threads())
     if not take_statistics or momentum == 0:
         bn_param["running_mean"] = mean if take_statistics or running_mean is None else running_mean
         bn_param["running_var"] = var if take_statistics or running_var is None else running_var
@@ -89,12 +86,9 @@ def _backward(dout, cache, dx, dgamma, dbeta):
     dbeta_target = room(dbeta, "dbeta", mean.shape, dtype)
     rectified = out is not None
     passed = flat(out).reshape(shape) if rectified else rows
-    kernels, parts = load("normalization"), threads()
+    kernels = load("normalization")
     arguments = (
         rows, passed, rectified, x, flat(gamma), mean, inverse_std, took_statistics, dx_target, dgamma_target, dbeta_target,
     )  # fmt: skip
-    if parts == 1 or x.size < SERIAL:
-        kernels.batchnorm_backward_part(*arguments, 1, 0)
-    else:
-        kernels.batchnorm_backward(*arguments, parts)
+    run(kernels.batchnorm_backward, arguments, 1 if x.size < SERIAL else threads())
     return deliver(dx_target, dx), deliver(dgamma_target, dgamma), deliver(dbeta_target, dbeta)

@@ -89,8 +89,14 @@ def load(name):
 
 
 def run(function, arguments, parts):
-    """Call the compiled function(*arguments, parts, part) for every part, on as many threads."""
-    load("parallel").start(function, arguments, parts)
+    """Call the compiled function(*arguments, parts, part) for every part, on as many threads.
+
+    Arguments are arrays, numbers, and tuples of them.
+    """
+    if parts == 1:
+        function(*arguments, 1, 0)
+    else:
+        load("parallel").start(function, arguments, parts)
 
 
 @functools.cache

@@ -150,7 +150,8 @@ def _forward(function, x, w, b, conv_param, pool_param=None, *, rectify=False, w
         result, cache = forward(x, w, b, geometry, rectify=rectify, pool=fused, out=out)
     else:
         result, cache = forward(x, w, b, geometry, rectify=rectify)
-        result, pool_cache = max_pool_forward(result, pool_param)
+        naive = forward is _naive_forward
+        result, pool_cache = (functional.max_pool_forward_naive if naive else max_pool_forward)(result, pool_param)
         result = _deliver("out", result, out)
     return result, (backward, cache, result.shape, result.dtype, pool_cache)
 
@@ -159,7 +160,7 @@ def _backward(function, dout, cache, dw, db, *, need_dx=True):
     backward, inner, shape, dtype, pool_cache = cache
     check_shape(function, "dout", dout, shape, "the shape of the output")
     if pool_cache is not None:
-        dout = max_pool_backward(dout, pool_cache)
+        dout = (functional.max_pool_backward_naive if backward is _naive_backward else max_pool_backward)(dout, pool_cache)
     return backward(dout.astype(dtype, copy=False), inner, need_dx=need_dx, dw=dw, db=db)
 
 

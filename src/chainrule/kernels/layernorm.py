@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule import functional
 from chainrule.kernels.arrays import deliver, fits, flat, room
-from chainrule.kernels.compiler import load, threads
+from chainrule.kernels.compiler import load, run, threads
 
 __all__ = ["layernorm_backward", "layernorm_forward"]
 
@@ -23,12 +23,9 @@ def layernorm_forward(x, gamma, beta, ln_param, *, out=None):
         return deliver(result, None if out is None else room(out, "out", result.shape, result.dtype)), (cache,)
     target, rows = room(out, "out", x.shape, x.dtype), flat(x).reshape(x.shape)
     mean, inverse_std = np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
-    kernels, parts = load("normalization"), threads()
+    kernels = load("normalization")
     arguments = (rows, flat(gamma), flat(beta), float(ln_param.get("eps", 1e-5)), mean, inverse_std, target)
-    if parts == 1 or x.size < SERIAL:
-        kernels.layernorm_forward_part(*arguments, 1, 0)
-    else:
-        kernels.layernorm_forward(*arguments, parts)
+    run(kernels.layernorm_forward, arguments, 1 if x.size < SERIAL else threads())
     return deliver(target, out), (rows, gamma, mean, inverse_std)
 
 
@@ -46,10 +43,7 @@ def layernorm_backward(dout, cache, *, dx=None, dgamma=None, dbeta=None):
     rows = flat(dout if dout.dtype == x.dtype else dout.astype(x.dtype)).reshape(x.shape)
     dx_target, dgamma_target = room(dx, "dx", x.shape, x.dtype), room(dgamma, "dgamma", gamma.shape, x.dtype)
     dbeta_target = room(dbeta, "dbeta", gamma.shape, x.dtype)
-    kernels, parts = load("normalization"), threads()
+    kernels = load("normalization")
     arguments = (rows, x, flat(gamma), mean, inverse_std, dx_target, dgamma_target, dbeta_target)
-    if parts == 1 or x.size < SERIAL:
-        kernels.layernorm_backward_part(*arguments, 1, 0)
-    else:
-        kernels.layernorm_backward(*arguments, parts)
+    run(kernels.layernorm_backward, arguments, 1 if x.size < SERIAL else threads())
     return deliver(dx_target, dx), deliver(dgamma_target, dgamma), deliver(dbeta_target, dbeta)

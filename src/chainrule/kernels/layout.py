@@ -3,7 +3,7 @@
 import numpy as np
 
 from chainrule.kernels.arrays import fits
-from chainrule.kernels.compiler import load, threads
+from chainrule.kernels.compiler import load, run, threads
 from chainrule.kernels.workspace import empty
 
 __all__ = ["channels_first", "channels_last", "contiguous"]
@@ -39,11 +39,7 @@ def _transposed(source, target, rows):
     out = empty(target.shape, target.dtype)
     columns = source[0].size // rows
     arguments = source.reshape(-1), out.reshape(-1), len(source), rows, columns
-    kernels, parts = load("layout"), threads()
-    if parts == 1 or source.size < SERIAL:
-        kernels.transpose_images_part(*arguments, 1, 0)
-    else:
-        kernels.transpose_images(*arguments, parts)
+    run(load("layout").transpose_images, arguments, 1 if source.size < SERIAL else threads())
     return out
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule import functional
 from chainrule.functional.geometry import pool_geometry
 from chainrule.kernels.arrays import fits
-from chainrule.kernels.compiler import load, threads
+from chainrule.kernels.compiler import load, run, threads
 from chainrule.kernels.layout import channels_first, channels_last
 from chainrule.kernels.workspace import empty
 
@@ -41,10 +41,10 @@ def max_pool_forward(x, pool_param):
     winner = empty(out.shape, np.uint8 if geometry.kernel[0] * geometry.kernel[1] <= 256 else np.int32)
     if _side_by_side(geometry, H, W):
         windows = None
-        _run(kernels.max_pool_2x2_forward, kernels.max_pool_2x2_forward_part, x.size, (rows, out, winner))
+        run(kernels.max_pool_2x2_forward, (rows, out, winner), _parts(x))
     else:
         windows = (*_windows(geometry, 0, H), *_windows(geometry, 1, W))
-        _run(kernels.max_pool_forward, kernels.max_pool_forward_part, x.size, (rows, *windows, out, winner))
+        run(kernels.max_pool_forward, (rows, *windows, out, winner), _parts(x))
     return channels_first(out), (x.shape, winner, windows)
 
 
@@ -55,9 +55,9 @@ def max_pool_backward(dout, cache):
     x_shape, winner, windows = cache
     dout, dx, kernels = _gradients("max_pool_backward", dout, channels_first(winner).shape, x_shape)
     if windows is None:
-        _run(kernels.max_pool_2x2_backward, kernels.max_pool_2x2_backward_part, dx.size, (dout, winner, dx))
+        run(kernels.max_pool_2x2_backward, (dout, winner, dx), _parts(dx))
     else:
-        _run(kernels.max_pool_backward, kernels.max_pool_backward_part, dx.size, (dout, winner, *windows, dx))
+        run(kernels.max_pool_backward, (dout, winner, *windows, dx), _parts(dx))
     return channels_first(dx)
 
 
@@ -121,7 +121,7 @@ def _windows(geometry, axis, size):
 def _avg_pool(x, output, windows):
     rows, kernels = channels_last(x), load("pooling")
     out = empty((x.shape[0], *output, x.shape[1]), x.dtype)
-    _run(kernels.avg_pool_forward, kernels.avg_pool_forward_part, x.size, (rows, *windows, out))
+    run(kernels.avg_pool_forward, (rows, *windows, out), _parts(x))
     return channels_first(out), (x.shape, output, windows)
 
 
@@ -131,7 +131,7 @@ def _avg_pool_backward(function, dout, cache):
         return backward(dout, cache)
     x_shape, output, windows = cache
     dout, dx, kernels = _gradients(function, dout, (*x_shape[:2], *output), x_shape)
-    _run(kernels.avg_pool_backward, kernels.avg_pool_backward_part, dx.size, (dout, *windows, dx))
+    run(kernels.avg_pool_backward, (dout, *windows, dx), _parts(dx))
     return channels_first(dx)
 
 
@@ -143,9 +143,6 @@ def _gradients(function, dout, out_shape, x_shape):
     return channels_last(dout), empty((N, H, W, C), dout.dtype), load("pooling")
 
 
-def _run(parallel, serial, size, arguments):
-    parts = threads()
-    if parts == 1 or size < SERIAL:
-        serial(*arguments, 1, 0)
-    else:
-        parallel(*arguments, parts)
+def _parts(x):
+    """On how many threads."""
+    return 1 if x.size < SERIAL else threads()

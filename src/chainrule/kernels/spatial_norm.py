@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule import functional
 from chainrule.kernels.arrays import deliver, fits, flat, room
-from chainrule.kernels.compiler import load, threads
+from chainrule.kernels.compiler import load, run, threads
 from chainrule.kernels.layout import channels_first, channels_last
 from chainrule.kernels.workspace import empty
 
@@ -165,7 +165,7 @@ def _take_statistics(rows, samples, groups, eps, gamma, beta):
     block, width, blocks = _blocks(rows, samples)
     C, kernels = rows.shape[3], load("spatial_norm")
     block_moments, coefficients, var = (np.empty(shape, rows.dtype) for shape in ((blocks, 2, C), (samples, 6, C), (samples, C)))
-    _run(kernels.moments, kernels.moments_part, rows, (rows.reshape(-1), samples, block, width, block_moments))
+    run(kernels.moments, (rows.reshape(-1), samples, block, width, block_moments), _parts(rows))
     kernels.statistics(block_moments, rows.size // samples, block, groups, eps, flat(gamma), flat(beta), coefficients, var)
     return coefficients, var
 
@@ -178,7 +178,7 @@ def _normalize(rows, skip, gamma, coefficients, groups, took_statistics, activat
     rectify, smooth = activation == "relu", True if activation == "gelu" else None
     kernels = load("spatial_norm")
     arguments = (rows.reshape(-1), skip, samples, block, width, coefficients, rectify, smooth, flat_out)
-    _run(kernels.normalize, kernels.normalize_part, rows, arguments)
+    run(kernels.normalize, arguments, _parts(rows))
     cache = _Cache(rows, gamma, coefficients, groups, took_statistics, out if rectify else None, smooth)
     return channels_first(out), cache
 
@@ -203,12 +203,12 @@ def _backward(function, dout, cache, with_dskip, dx, dgamma, dbeta):
     flat_dx, flat_out = dx_target.reshape(-1), x.reshape(-1)[:0] if out is None else out.reshape(-1)
     flat_dskip = flat_dx[:0] if dskip is None else dskip.reshape(-1)
     arguments = (dout.reshape(-1), flat_out, x.reshape(-1), samples, block, width, coefficients, smooth)
-    _run(kernels.sums, kernels.sums_part, x, (*arguments, block_sums))
+    run(kernels.sums, (*arguments, block_sums), _parts(x))
     kernels.totals(
         block_sums, x.size // samples, groups, flat(gamma), took_statistics, coefficients, dgamma_target.reshape(-1),
         dbeta_target.reshape(-1),
     )  # fmt: skip
-    _run(kernels.gradients, kernels.gradients_part, x, (*arguments, flat_dskip, flat_dx))
+    run(kernels.gradients, (*arguments, flat_dskip, flat_dx), _parts(x))
     if dx is None:
         dx = channels_first(dx_target)
     else:
@@ -224,12 +224,9 @@ def _blocks(rows, samples):
     return block, width, samples * -(-length // block)
 
 
-def _run(parallel, serial, rows, arguments):
-    parts = threads()
-    if parts == 1 or rows.size < SERIAL:
-        serial(*arguments, 1, 0)
-    else:
-        parallel(*arguments, parts)
+def _parts(rows):
+    """On how many threads."""
+    return 1 if rows.size < SERIAL else threads()
 
 
 def _activate_twin(backward, out, cache, skip, activation):

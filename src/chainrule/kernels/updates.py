@@ -7,7 +7,7 @@ negative.
 
 import math
 
-from chainrule.kernels.compiler import load, threads
+from chainrule.kernels.compiler import load, run, threads
 
 __all__ = ["adagrad", "adam", "rmsprop", "sgd"]
 
@@ -92,8 +92,4 @@ def _sign(maximize):
 
 
 def _run(name, w, arguments):
-    rules, parts = load("updates"), threads()
-    if parts == 1 or w.size < SERIAL:
-        getattr(rules, f"{name}_part")(*arguments, 1, 0)
-    else:
-        getattr(rules, name)(*arguments, parts)
+    run(getattr(load("updates"), name), arguments, 1 if w.size < SERIAL else threads())

@@ -69,7 +69,7 @@ def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
     U = _packed(w.transpose(2, 3, 1, 0), sizes.C, sizes.F_packed, parts)
     row = sizes.W * sizes.C, sizes.OW * sizes.F
     scratch = _scratch(sizes, 2, max(6 * row[0], 4 * row[1]), x.dtype, parts)
-    arguments = (rows.reshape(-1), U, bias, rectify, pool, wide.reshape(-1), winners.reshape(-1), np.array(sizes), scratch)
+    arguments = (rows.reshape(-1), U, bias, rectify, pool, wide.reshape(-1), winners.reshape(-1), sizes, scratch)
     run(compiled.forward, arguments, parts)
     if wide is not target:
         target[...] = wide[..., :filters]
@@ -114,7 +114,7 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     arguments = (
         rows.reshape(-1), U, gradients.reshape(-1), (gradients if out is None else out).reshape(-1),
         (np.empty(0, np.uint8) if winners is None else winners).reshape(-1), mode, dx.reshape(-1), dU.reshape(-1), db_sums.reshape(-1),
-        np.array(sizes), scratch,
+        sizes, scratch,
     )  # fmt: skip
     shape = (3, 3, sizes.C, sizes.F)
     target = None if dw is None or dw.dtype != dtype else dw.transpose(2, 3, 1, 0)
@@ -122,7 +122,7 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     if target is None or not direct:
         target = empty(shape, dtype)
     run(compiled.backward, arguments, parts)
-    run(compiled.unpack_weights, (dU.reshape(-1), parts, target.reshape(-1), np.array(sizes)), parts)
+    run(compiled.unpack_weights, (dU.reshape(-1), parts, target.reshape(-1), sizes), parts)
     gradient = target[:, :, :channels, :filters].transpose(3, 2, 0, 1)
     if dw is None:
         dw = gradient

@@ -4,27 +4,13 @@ import math
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from chainrule.kernels.compiled.updates import share
 
-__all__ = [
-    "add",
-    "add_part",
-    "gelu",
-    "gelu_backward",
-    "gelu_backward_part",
-    "gelu_forward",
-    "gelu_forward_part",
-    "gelu_slope",
-    "relu_backward",
-    "relu_backward_part",
-    "relu_forward",
-    "relu_forward_part",
-    "softmax_loss",
-]
+__all__ = ["add", "gelu", "gelu_backward", "gelu_forward", "gelu_slope", "relu_backward", "relu_forward", "softmax_loss"]
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
 FUSED = {**OPTIONS, "fastmath": {"contract"}}  # a * b + c rounded once where the processor can: polynomials are twice as fast
@@ -137,70 +123,40 @@ def gelu_slope(x, highest, density):
 
 
 @njit(**FUSED)
-def gelu_forward_part(x, out, parts, part):
+def gelu_forward(x, out, parts, part):
     x, out = share(x, parts, part), share(out, parts, part)
     for i in range(x.size):
         out[i] = gelu(x[i])
 
 
-@njit(parallel=True, **FUSED)
-def gelu_forward(x, out, threads):
-    for part in prange(threads):
-        gelu_forward_part(x, out, threads, np.int64(part))
-
-
 @njit(**FUSED)
-def gelu_backward_part(x, dout, dx, parts, part):
+def gelu_backward(x, dout, dx, parts, part):
     x, dout, dx = share(x, parts, part), share(dout, parts, part), share(dx, parts, part)
     highest, density = x.dtype.type(40), x.dtype.type(INVERSE_ROOT_TWO_PI)
     for i in range(x.size):
         dx[i] = dout[i] * gelu_slope(x[i], highest, density)
 
 
-@njit(parallel=True, **FUSED)
-def gelu_backward(x, dout, dx, threads):
-    for part in prange(threads):
-        gelu_backward_part(x, dout, dx, threads, np.int64(part))
-
-
 @njit(**OPTIONS)
-def relu_forward_part(x, out, parts, part):
+def relu_forward(x, out, parts, part):
     x, out, zero = share(x, parts, part), share(out, parts, part), x.dtype.type(0)
     for i in range(x.size):
         out[i] = zero if x[i] < zero else x[i]
 
 
-@njit(parallel=True, **OPTIONS)
-def relu_forward(x, out, threads):
-    for part in prange(threads):
-        relu_forward_part(x, out, threads, np.int64(part))
-
-
 @njit(**OPTIONS)
-def relu_backward_part(out, dout, dx, parts, part):
+def relu_backward(out, dout, dx, parts, part):
     out, dout, dx, zero = share(out, parts, part), share(dout, parts, part), share(dx, parts, part), out.dtype.type(0)
     for i in range(out.size):
         g, passed = dout[i], out[i] > zero
         dx[i] = g if passed else zero
 
 
-@njit(parallel=True, **OPTIONS)
-def relu_backward(out, dout, dx, threads):
-    for part in prange(threads):
-        relu_backward_part(out, dout, dx, threads, np.int64(part))
-
-
 @njit(**OPTIONS)
-def add_part(a, b, out, parts, part):
+def add(a, b, out, parts, part):
     a, b, out = share(a, parts, part), share(b, parts, part), share(out, parts, part)
     for i in range(a.size):
         out[i] = a[i] + b[i]
-
-
-@njit(parallel=True, **OPTIONS)
-def add(a, b, out, threads):
-    for part in prange(threads):
-        add_part(a, b, out, threads, np.int64(part))
 
 
 @njit(**OPTIONS)

@@ -2,18 +2,17 @@
 # (the first parameter of an intrinsic is Numba's own; a caller does not pass it)
 """Images from one order of memory to the other: a transpose of each, whole vectors at a time."""
 
-import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from chainrule.kernels.compiled.tile import VECTOR_BYTES, transpose
 
-__all__ = ["transpose_images", "transpose_images_part"]
+__all__ = ["transpose_images"]
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
 
 
 @njit(**OPTIONS)
-def transpose_images_part(x, out, images, rows, columns, parts, part):
+def transpose_images(x, out, images, rows, columns, parts, part):
     """Some images of out (images, columns, rows) = those of x (images, rows, columns), transposed. Both arrays are flat."""
     lanes = VECTOR_BYTES // x.itemsize
     whole_rows, whole_columns = rows // lanes * lanes, columns // lanes * lanes
@@ -25,9 +24,3 @@ def transpose_images_part(x, out, images, rows, columns, parts, part):
         for c in range(columns):
             for r in range(whole_rows if c < whole_columns else 0, rows):
                 out[start + c * rows + r] = x[start + r * columns + c]
-
-
-@njit(parallel=True, **OPTIONS)
-def transpose_images(x, out, images, rows, columns, threads):
-    for part in prange(threads):
-        transpose_images_part(x, out, images, rows, columns, threads, np.int64(part))

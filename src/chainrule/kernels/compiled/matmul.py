@@ -9,11 +9,11 @@ the sizes alone: results are identical from run to run and for every number of t
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from chainrule.kernels.compiled.tile import ROWS, VECTOR_BYTES, copy, load, multiply_add, relu, store, transpose, zeros
 
-__all__ = ["affine_backward", "affine_backward_part", "affine_forward", "affine_forward_part", "keep_positive"]
+__all__ = ["affine_backward", "affine_forward", "keep_positive"]
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
 INNER = {"error_model": "numpy", "boundscheck": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -182,7 +182,7 @@ def product(a, b, bias, out, rows, depth, columns, rectify, parts, part):
 
 
 @njit(**OPTIONS)
-def affine_forward_part(x, w, w_row_stride, w_column_stride, bias, rectify, out, rows, depth, columns, parts, part):
+def affine_forward(x, w, w_row_stride, w_column_stride, bias, rectify, out, rows, depth, columns, parts, part):
     """One part of out (N, M) = x (N, D) @ w (D, M) + bias (M,), then max(0, .) if `rectify`. All arrays flat; w has any strides."""
     zero, one = np.int64(0), np.int64(1)  # as variables: for literal arguments Numba would compile what is called here once more
     x_rows, w_matrix, out_rows = (
@@ -191,12 +191,6 @@ def affine_forward_part(x, w, w_row_stride, w_column_stride, bias, rectify, out,
         Matrix(out, zero, columns, one),
     )
     product(x_rows, w_matrix, bias, out_rows, rows, depth, columns, rectify, parts, part)
-
-
-@njit(parallel=True, **OPTIONS)
-def affine_forward(x, w, w_row_stride, w_column_stride, bias, rectify, out, rows, depth, columns, threads):
-    for part in prange(threads):
-        affine_forward_part(x, w, w_row_stride, w_column_stride, bias, rectify, out, rows, depth, columns, threads, np.int64(part))
 
 
 @njit(**INNER)
@@ -218,7 +212,7 @@ def column_sums(g, rows, columns, c0, c1, sums):
 
 
 @njit(**OPTIONS)
-def affine_backward_part(x, w, w_row_stride, w_column_stride, g, dx, dw, db, rows, depth, columns, parts, part):
+def affine_backward(x, w, w_row_stride, w_column_stride, g, dx, dw, db, rows, depth, columns, parts, part):
     """One part of dx = g @ w.T (skipped if dx is empty), of dw = x.T @ g and of db, the sums of g's columns. All arrays flat."""
     zero, one, none, no = np.int64(0), np.int64(1), db[:0], np.bool_(False)
     g_rows, w_transposed = Matrix(g, zero, columns, one), Matrix(w, zero, w_column_stride, w_row_stride)
@@ -226,12 +220,6 @@ def affine_backward_part(x, w, w_row_stride, w_column_stride, g, dx, dw, db, row
     if dx.size:
         product(g_rows, w_transposed, none, Matrix(dx, zero, depth, one), rows, columns, depth, no, parts, part)
     column_sums(g, rows, columns, columns * part // parts, columns * (part + 1) // parts, db)
-
-
-@njit(parallel=True, **OPTIONS)
-def affine_backward(x, w, w_row_stride, w_column_stride, g, dx, dw, db, rows, depth, columns, threads):
-    for part in prange(threads):
-        affine_backward_part(x, w, w_row_stride, w_column_stride, g, dx, dw, db, rows, depth, columns, threads, np.int64(part))
 
 
 @njit(**OPTIONS)

@@ -4,18 +4,9 @@ Columns (of a batch) or rows (of a layer) are shared among the threads; every su
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-__all__ = [
-    "batchnorm_backward",
-    "batchnorm_backward_part",
-    "batchnorm_forward",
-    "batchnorm_forward_part",
-    "layernorm_backward",
-    "layernorm_backward_part",
-    "layernorm_forward",
-    "layernorm_forward_part",
-]
+__all__ = ["batchnorm_backward", "batchnorm_forward", "layernorm_backward", "layernorm_forward"]
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
 # sums along a row may be taken in the order that suits the vectors, which depends on the length alone
@@ -23,7 +14,7 @@ ROW_SUMS = {**OPTIONS, "fastmath": {"reassoc", "nsz", "contract"}}
 
 
 @njit(**OPTIONS)
-def batchnorm_forward_part(x, gamma, beta, eps, take_statistics, mean, var, inverse_std, rectify, out, parts, part):
+def batchnorm_forward(x, gamma, beta, eps, take_statistics, mean, var, inverse_std, rectify, out, parts, part):
     """Columns of out = gamma * (x - mean) * inverse_std + beta, rectified on demand; mean and var (D,) are taken here, or given."""
     N, D = x.shape
     # slices, here and below, and not loops from c0 to c1: where an index might be negative for all Numba knows, it does without vectors
@@ -53,14 +44,8 @@ def batchnorm_forward_part(x, gamma, beta, eps, take_statistics, mean, var, inve
             out_row[c] = zero if rectify and value < zero else value
 
 
-@njit(parallel=True, **OPTIONS)
-def batchnorm_forward(x, gamma, beta, eps, take_statistics, mean, var, inverse_std, rectify, out, threads):
-    for part in prange(threads):
-        batchnorm_forward_part(x, gamma, beta, eps, take_statistics, mean, var, inverse_std, rectify, out, threads, np.int64(part))
-
-
 @njit(**OPTIONS)
-def batchnorm_backward_part(dout, out, rectified, x, gamma, mean, inverse_std, took_statistics, dx, dgamma, dbeta, parts, part):
+def batchnorm_backward(dout, out, rectified, x, gamma, mean, inverse_std, took_statistics, dx, dgamma, dbeta, parts, part):
     """Columns of dx = gamma * inverse_std * (g - mean(g) - x_hat * mean(g * x_hat)), g being dout where the ReLU let out pass."""
     N, D = x.shape
     here = slice(D * part // parts, D * (part + 1) // parts)
@@ -87,16 +72,8 @@ def batchnorm_backward_part(dout, out, rectified, x, gamma, mean, inverse_std, t
             dx_row[c] = scale[c] * (g - shift[c] - (row[c] - mean[c]) * slope[c])
 
 
-@njit(parallel=True, **OPTIONS)
-def batchnorm_backward(dout, out, rectified, x, gamma, mean, inverse_std, took_statistics, dx, dgamma, dbeta, threads):
-    for part in prange(threads):
-        batchnorm_backward_part(
-            dout, out, rectified, x, gamma, mean, inverse_std, took_statistics, dx, dgamma, dbeta, threads, np.int64(part)
-        )
-
-
 @njit(**ROW_SUMS)
-def layernorm_forward_part(x, gamma, beta, eps, mean, inverse_std, out, parts, part):
+def layernorm_forward(x, gamma, beta, eps, mean, inverse_std, out, parts, part):
     """Rows of out = gamma * (x - mean) * inverse_std + beta, with the mean and the standard deviation (N,) of each row."""
     N, D = x.shape
     for n in range(N * part // parts, N * (part + 1) // parts):
@@ -114,14 +91,8 @@ def layernorm_forward_part(x, gamma, beta, eps, mean, inverse_std, out, parts, p
         mean[n], inverse_std[n] = centre, inverse
 
 
-@njit(parallel=True, **ROW_SUMS)
-def layernorm_forward(x, gamma, beta, eps, mean, inverse_std, out, threads):
-    for part in prange(threads):
-        layernorm_forward_part(x, gamma, beta, eps, mean, inverse_std, out, threads, np.int64(part))
-
-
 @njit(**ROW_SUMS)
-def layernorm_backward_part(dout, x, gamma, mean, inverse_std, dx, dgamma, dbeta, parts, part):
+def layernorm_backward(dout, x, gamma, mean, inverse_std, dx, dgamma, dbeta, parts, part):
     """Rows of dx = (dx_hat - mean(dx_hat) - x_hat * mean(dx_hat * x_hat)) * inverse_std, and columns of dgamma and dbeta."""
     N, D = x.shape
     for n in range(N * part // parts, N * (part + 1) // parts):
@@ -143,9 +114,3 @@ def layernorm_backward_part(dout, x, gamma, mean, inverse_std, dx, dgamma, dbeta
         for c in range(dbeta.size):
             dbeta[c] += dout_row[c]
             dgamma[c] += dout_row[c] * ((row[c] - centre) * inverse)
-
-
-@njit(parallel=True, **ROW_SUMS)
-def layernorm_backward(dout, x, gamma, mean, inverse_std, dx, dgamma, dbeta, threads):
-    for part in prange(threads):
-        layernorm_backward_part(dout, x, gamma, mean, inverse_std, dx, dgamma, dbeta, threads, np.int64(part))

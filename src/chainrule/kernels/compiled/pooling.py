@@ -7,21 +7,15 @@ Forward, the threads share the rows of the output; backward, the images, because
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 __all__ = [
     "avg_pool_backward",
-    "avg_pool_backward_part",
     "avg_pool_forward",
-    "avg_pool_forward_part",
     "max_pool_2x2_backward",
-    "max_pool_2x2_backward_part",
     "max_pool_2x2_forward",
-    "max_pool_2x2_forward_part",
     "max_pool_backward",
-    "max_pool_backward_part",
     "max_pool_forward",
-    "max_pool_forward_part",
 ]
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
@@ -37,7 +31,7 @@ def beats(value, best):
 
 
 @njit(**OPTIONS)
-def max_pool_forward_part(x, row_starts, row_stops, row_step, column_starts, column_stops, column_step, out, winner, parts, part):
+def max_pool_forward(x, row_starts, row_stops, row_step, column_starts, column_stops, column_step, out, winner, parts, part):
     """Rows of out (N, OH, OW, C), the maxima of the windows over x (N, H, W, C), and of winner, the places where they were."""
     OH, OW, C = out.shape[1:]
     rows = len(out) * OH
@@ -59,16 +53,8 @@ def max_pool_forward_part(x, row_starts, row_stops, row_step, column_starts, col
                     place += 1
 
 
-@njit(parallel=True, **OPTIONS)
-def max_pool_forward(x, row_starts, row_stops, row_step, column_starts, column_stops, column_step, out, winner, threads):
-    for part in prange(threads):
-        max_pool_forward_part(
-            x, row_starts, row_stops, row_step, column_starts, column_stops, column_step, out, winner, threads, np.int64(part)
-        )  # fmt: skip
-
-
 @njit(**OPTIONS)
-def max_pool_backward_part(dout, winner, row_starts, row_stops, row_step, column_starts, column_stops, column_step, dx, parts, part):
+def max_pool_backward(dout, winner, row_starts, row_stops, row_step, column_starts, column_stops, column_step, dx, parts, part):
     """Images of dx (N, H, W, C): every number of dout, added where its window has its maximum."""
     N, OH, OW, C = dout.shape
     zero = dx.dtype.type(0)
@@ -92,17 +78,9 @@ def max_pool_backward_part(dout, winner, row_starts, row_stops, row_step, column
                         dx[n, row_starts[i] + place // columns * row_step, column_starts[j] + place % columns * column_step, c] += g[c]
 
 
-@njit(parallel=True, **OPTIONS)
-def max_pool_backward(dout, winner, row_starts, row_stops, row_step, column_starts, column_stops, column_step, dx, threads):
-    for part in prange(threads):
-        max_pool_backward_part(
-            dout, winner, row_starts, row_stops, row_step, column_starts, column_stops, column_step, dx, threads, np.int64(part)
-        )  # fmt: skip
-
-
 @njit(**OPTIONS)
-def max_pool_2x2_forward_part(x, out, winner, parts, part):
-    """As `max_pool_forward_part`, for windows of 2 x 2 side by side: four rows of x are read once, and out is written once."""
+def max_pool_2x2_forward(x, out, winner, parts, part):
+    """As `max_pool_forward`, for windows of 2 x 2 side by side: four rows of x are read once, and out is written once."""
     OH, OW, C = out.shape[1:]
     rows = len(out) * OH
     for r in range(rows * part // parts, rows * (part + 1) // parts):
@@ -125,15 +103,9 @@ def max_pool_2x2_forward_part(x, out, winner, parts, part):
                 place_row[c] = np.uint8(3) if better else place
 
 
-@njit(parallel=True, **OPTIONS)
-def max_pool_2x2_forward(x, out, winner, threads):
-    for part in prange(threads):
-        max_pool_2x2_forward_part(x, out, winner, threads, np.int64(part))
-
-
 @njit(**OPTIONS)
-def max_pool_2x2_backward_part(dout, winner, dx, parts, part):
-    """As `max_pool_backward_part`, for windows of 2 x 2 side by side: every number of dx is written once."""
+def max_pool_2x2_backward(dout, winner, dx, parts, part):
+    """As `max_pool_backward`, for windows of 2 x 2 side by side: every number of dx is written once."""
     N, OH, OW, C = dout.shape
     H, W = dx.shape[1:3]
     zero = dx.dtype.type(0)
@@ -153,14 +125,8 @@ def max_pool_2x2_backward_part(dout, winner, dx, parts, part):
             dx[n, H - 1] = 0
 
 
-@njit(parallel=True, **OPTIONS)
-def max_pool_2x2_backward(dout, winner, dx, threads):
-    for part in prange(threads):
-        max_pool_2x2_backward_part(dout, winner, dx, threads, np.int64(part))
-
-
 @njit(**OPTIONS)
-def avg_pool_forward_part(
+def avg_pool_forward(
     x, row_starts, row_stops, row_step, row_counts, column_starts, column_stops, column_step, column_counts, out, parts, part
 ):
     """Rows of out (N, OH, OW, C), the sums over the windows divided by row_counts[i] * column_counts[j]."""
@@ -181,17 +147,8 @@ def avg_pool_forward_part(
                 total[c] /= count
 
 
-@njit(parallel=True, **OPTIONS)
-def avg_pool_forward(x, row_starts, row_stops, row_step, row_counts, column_starts, column_stops, column_step, column_counts, out, threads):
-    for part in prange(threads):
-        avg_pool_forward_part(
-            x, row_starts, row_stops, row_step, row_counts, column_starts, column_stops, column_step, column_counts, out, threads,
-            np.int64(part),
-        )  # fmt: skip
-
-
 @njit(**OPTIONS)
-def avg_pool_backward_part(
+def avg_pool_backward(
     dout, row_starts, row_stops, row_step, row_counts, column_starts, column_stops, column_step, column_counts, dx, parts, part
 ):
     """Images of dx (N, H, W, C): every number of dout, divided as in the forward pass, added to all of its window."""
@@ -209,14 +166,3 @@ def avg_pool_backward_part(
                         dx_row = dx[n, h, w]
                         for c in range(C):
                             dx_row[c] += share[c]
-
-
-@njit(parallel=True, **OPTIONS)
-def avg_pool_backward(
-    dout, row_starts, row_stops, row_step, row_counts, column_starts, column_stops, column_step, column_counts, dx, threads
-):
-    for part in prange(threads):
-        avg_pool_backward_part(
-            dout, row_starts, row_stops, row_step, row_counts, column_starts, column_stops, column_step, column_counts, dx, threads,
-            np.int64(part),
-        )  # fmt: skip

@@ -10,7 +10,7 @@ then Numba leaves out what it is for, or True, for GELU.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from chainrule.kernels.compiled.elementwise import INVERSE_ROOT_TWO_PI, gelu, gelu_slope
 
@@ -22,14 +22,10 @@ __all__ = [
     "SHIFT",
     "SLOPE",
     "gradients",
-    "gradients_part",
     "moments",
-    "moments_part",
     "normalize",
-    "normalize_part",
     "statistics",
     "sums",
-    "sums_part",
     "totals",
 ]
 
@@ -79,7 +75,7 @@ def fold(row, divisor, totals):
 
 
 @njit(**OPTIONS)
-def moments_part(x, samples, block, width, block_moments, parts, part):
+def moments(x, samples, block, width, block_moments, parts, part):
     """For each block (blocks, 2, C): the mean, and the sum of the squared distances from it, in which nothing cancels."""
     blocks, C = len(block_moments), block_moments.shape[2]
     total, centre, one = np.empty(width, x.dtype), np.empty((1, width), x.dtype), x.dtype.type(1)
@@ -99,12 +95,6 @@ def moments_part(x, samples, block, width, block_moments, parts, part):
                 distance = row[k] - middle[k]
                 total[k] += distance * distance
         fold(total, one, block_moments[b, 1])
-
-
-@njit(parallel=True, **OPTIONS)
-def moments(x, samples, block, width, block_moments, threads):
-    for part in prange(threads):
-        moments_part(x, samples, block, width, block_moments, threads, np.int64(part))
 
 
 @njit(**OPTIONS)
@@ -133,7 +123,7 @@ def statistics(block_moments, length, block, groups, eps, gamma, beta, coefficie
 
 
 @njit(**OPTIONS)
-def normalize_part(x, skip, samples, block, width, coefficients, rectify, smooth, out, parts, part):
+def normalize(x, skip, samples, block, width, coefficients, rectify, smooth, out, parts, part):
     """Blocks of out = activation((x - centre) * scale + shift [+ skip]), the activation being none, ReLU or GELU."""
     rows, zero, last = np.empty((SHIFT + 1, width), x.dtype), x.dtype.type(0), -1
     centre, scale, shift = rows[CENTRE], rows[SCALE], rows[SHIFT]
@@ -160,12 +150,6 @@ def normalize_part(x, skip, samples, block, width, coefficients, rectify, smooth
                     out_row[k] = gelu(out_row[k])
 
 
-@njit(parallel=True, **OPTIONS)
-def normalize(x, skip, samples, block, width, coefficients, rectify, smooth, out, threads):
-    for part in prange(threads):
-        normalize_part(x, skip, samples, block, width, coefficients, rectify, smooth, out, threads, np.int64(part))
-
-
 @njit(**INNER)
 def before_activation(dout, out, x, rows, smooth, g):
     """g = the gradient before the activation, in one row: dout where out is positive, or times the slope of GELU, or as it is."""
@@ -185,7 +169,7 @@ def before_activation(dout, out, x, rows, smooth, g):
 
 
 @njit(**OPTIONS)
-def sums_part(dout, out, x, samples, block, width, coefficients, smooth, block_sums, parts, part):
+def sums(dout, out, x, samples, block, width, coefficients, smooth, block_sums, parts, part):
     """For each block (blocks, 2, C): the sums of g, which is dout before the activation, and of g * (x - centre)."""
     rows, last, one = np.empty((SHIFT + 1, width), x.dtype), -1, x.dtype.type(1)
     centre, g_row, total_g, total_gx = rows[CENTRE], np.empty(width, x.dtype), np.empty(width, x.dtype), np.empty(width, x.dtype)
@@ -205,12 +189,6 @@ def sums_part(dout, out, x, samples, block, width, coefficients, smooth, block_s
                 total_gx[k] += g[k] * (row[k] - centre[k])
         fold(total_g, one, block_sums[b, 0])
         fold(total_gx, one, block_sums[b, 1])
-
-
-@njit(parallel=True, **OPTIONS)
-def sums(dout, out, x, samples, block, width, coefficients, smooth, block_sums, threads):
-    for part in prange(threads):
-        sums_part(dout, out, x, samples, block, width, coefficients, smooth, block_sums, threads, np.int64(part))
 
 
 @njit(**OPTIONS)
@@ -239,7 +217,7 @@ def totals(block_sums, length, groups, gamma, took_statistics, coefficients, dga
 
 
 @njit(**OPTIONS)
-def gradients_part(dout, out, x, samples, block, width, coefficients, smooth, dskip, dx, parts, part):
+def gradients(dout, out, x, samples, block, width, coefficients, smooth, dskip, dx, parts, part):
     """Blocks of dx = (g * gamma - mean(g * gamma) - x_hat * mean(g * gamma * x_hat)) * inverse_std, and of dskip = g."""
     rows, g_row, last = np.empty((SLOPE + 1, width), x.dtype), np.empty(width, x.dtype), -1
     centre, scale, offset, slope = rows[CENTRE], rows[SCALE], rows[OFFSET], rows[SLOPE]
@@ -255,9 +233,3 @@ def gradients_part(dout, out, x, samples, block, width, coefficients, smooth, ds
             before_activation(dout[i:end], out[i:end], row, rows, smooth, g)
             for k in range(row.size):
                 dx_row[k] = g[k] * scale[k] - offset[k] - (row[k] - centre[k]) * slope[k]
-
-
-@njit(parallel=True, **OPTIONS)
-def gradients(dout, out, x, samples, block, width, coefficients, smooth, dskip, dx, threads):
-    for part in prange(threads):
-        gradients_part(dout, out, x, samples, block, width, coefficients, smooth, dskip, dx, threads, np.int64(part))

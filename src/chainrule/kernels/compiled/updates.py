@@ -5,18 +5,9 @@ goes up; a decay that is not wanted arrives as 0, or as the factor 1.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-__all__ = [
-    "adagrad",
-    "adagrad_part",
-    "adam",
-    "adam_part",
-    "rmsprop",
-    "rmsprop_part",
-    "sgd",
-    "sgd_part",
-]
+__all__ = ["adagrad", "adam", "rmsprop", "sgd"]
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
 INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -29,7 +20,7 @@ def share(array, parts, part):
 
 
 @njit(**OPTIONS)
-def sgd_part(w, g, velocity, lr, momentum, dampening, weight_decay, nesterov, sign, parts, part):
+def sgd(w, g, velocity, lr, momentum, dampening, weight_decay, nesterov, sign, parts, part):
     number = w.dtype.type
     up, decay, mu, fresh = number(sign), number(weight_decay), number(momentum), number(1 - dampening)
     step = number(lr)
@@ -45,14 +36,8 @@ def sgd_part(w, g, velocity, lr, momentum, dampening, weight_decay, nesterov, si
             w[i] -= step * (kept * grad + ahead * velocity[i])
 
 
-@njit(parallel=True, **OPTIONS)
-def sgd(w, g, velocity, lr, momentum, dampening, weight_decay, nesterov, sign, threads):
-    for part in prange(threads):
-        sgd_part(w, g, velocity, lr, momentum, dampening, weight_decay, nesterov, sign, threads, np.int64(part))
-
-
 @njit(**OPTIONS)
-def adam_part(w, g, m, v, highest, step, beta1, beta2, eps, root, weight_decay, shrink, sign, parts, part):
+def adam(w, g, m, v, highest, step, beta1, beta2, eps, root, weight_decay, shrink, sign, parts, part):
     """One part of: m and v towards g and g**2; w * shrink - step * m / (sqrt(v) / root + eps), v or (not empty) the highest v so far."""
     number = w.dtype.type
     up, decay, factor, stride, small = number(sign), number(weight_decay), number(shrink), number(step), number(eps)
@@ -74,14 +59,8 @@ def adam_part(w, g, m, v, highest, step, beta1, beta2, eps, root, weight_decay, 
             w[i] = w[i] * factor - stride * m[i] / (np.sqrt(v[i]) / divisor + small)
 
 
-@njit(parallel=True, **OPTIONS)
-def adam(w, g, m, v, highest, step, beta1, beta2, eps, root, weight_decay, shrink, sign, threads):
-    for part in prange(threads):
-        adam_part(w, g, m, v, highest, step, beta1, beta2, eps, root, weight_decay, shrink, sign, threads, np.int64(part))
-
-
 @njit(**OPTIONS)
-def rmsprop_part(w, g, square, velocity, mean, lr, alpha, eps, weight_decay, momentum, sign, parts, part):
+def rmsprop(w, g, square, velocity, mean, lr, alpha, eps, weight_decay, momentum, sign, parts, part):
     """One part of: g / (sqrt(square) + eps), less mean**2 under the root if `mean` is not empty, through a velocity if that is not."""
     number = w.dtype.type
     up, decay, keep, fresh, small = number(sign), number(weight_decay), number(alpha), number(1 - alpha), number(eps)
@@ -102,14 +81,8 @@ def rmsprop_part(w, g, square, velocity, mean, lr, alpha, eps, weight_decay, mom
         w[i] -= step * direction
 
 
-@njit(parallel=True, **OPTIONS)
-def rmsprop(w, g, square, velocity, mean, lr, alpha, eps, weight_decay, momentum, sign, threads):
-    for part in prange(threads):
-        rmsprop_part(w, g, square, velocity, mean, lr, alpha, eps, weight_decay, momentum, sign, threads, np.int64(part))
-
-
 @njit(**OPTIONS)
-def adagrad_part(w, g, total, lr, eps, weight_decay, sign, parts, part):
+def adagrad(w, g, total, lr, eps, weight_decay, sign, parts, part):
     number = w.dtype.type
     up, decay, step, small = number(sign), number(weight_decay), number(lr), number(eps)
     w, g, total = share(w, parts, part), share(g, parts, part), share(total, parts, part)
@@ -117,9 +90,3 @@ def adagrad_part(w, g, total, lr, eps, weight_decay, sign, parts, part):
         grad = up * g[i] + decay * w[i]
         total[i] += grad * grad
         w[i] -= step * grad / (np.sqrt(total[i]) + small)
-
-
-@njit(parallel=True, **OPTIONS)
-def adagrad(w, g, total, lr, eps, weight_decay, sign, threads):
-    for part in prange(threads):
-        adagrad_part(w, g, total, lr, eps, weight_decay, sign, threads, np.int64(part))

@@ -22,7 +22,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from chainrule.kernels.compiled.tile import ROWS, VECTOR_BYTES, copy, load, multiply_add, relu, store, zeros
 from chainrule.kernels.compiled.vectors import (
@@ -42,6 +41,7 @@ __all__ = [
     "unpack_weights",
 ]
 
+OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
 INNER = {"error_model": "numpy", "boundscheck": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 BIAS = 7  # the place (1, 1) of 6 x 6
 
@@ -67,15 +67,6 @@ class Sizes(NamedTuple):
     C_packed: int  # C rounded up to two vectors
     F_packed: int  # F rounded up to two vectors
     C_rows: int  # rows of dU[k], as `add_outer_products` lays them out
-
-
-FIELDS = len(Sizes._fields)
-
-
-@njit(**INNER)
-def sizes_of(numbers):
-    """The Sizes that the host writes as an array: the threads' arguments are numbers and arrays."""
-    return Sizes(*to_fixed_tuple(numbers, FIELDS))
 
 
 @linear_map
@@ -221,13 +212,12 @@ def output_strip(M, tile, sizes, strip, columns, edge, rectify, pool, y, winners
         copy(y, offset, edge, 0, inside * row)
 
 
-@njit(cache=True, **INNER)
-def forward(x, U, bias, rectify, pool, y, winners, size_numbers, scratch, parts, part):
+@njit(**OPTIONS)
+def forward(x, U, bias, rectify, pool, y, winners, sizes, scratch, parts, part):
     """A part of y (N, OH, OW, F), or, with `pool`, of the pooled values (N, OH // 2, OW // 2, F) and the bytes of their winners.
 
     All arrays flat; U as `pack_weights` leaves it; bias (F_packed,), or empty.
     """
-    sizes = sizes_of(size_numbers)
     lanes = VECTOR_BYTES // x.itemsize
     width = (4 * sizes.TW + 2) * lanes
     memory = scratch[part * (scratch.size // parts) : (part + 1) * (scratch.size // parts)]
@@ -373,13 +363,12 @@ def input_gradient_strip(dV, tile, sizes, strip, columns, carry, edge, dx):
                 copy(dx, offset + (4 + i) * row, carry, below + i * row, row)
 
 
-@njit(cache=True, **INNER)
-def backward(x, U, dout, out, winners, mode, dx, dU, db, size_numbers, scratch, parts, part):
+@njit(**OPTIONS)
+def backward(x, U, dout, out, winners, mode, dx, dU, db, sizes, scratch, parts, part):
     """dx (empty: none) of a part of the images; their share of dU (parts, 36, F_packed / width, C_rows, width) and db (parts, F_packed).
 
     `mode` as in `gradient_strip`; U packed from the transposed weights; db empty: no bias. All arrays flat.
     """
-    sizes = sizes_of(size_numbers)
     lanes, none = VECTOR_BYTES // x.itemsize, x[:0]
     width, row = (4 * sizes.TW + 2) * lanes, sizes.W * sizes.C
     memory = scratch[part * (scratch.size // parts) : (part + 1) * (scratch.size // parts)]
@@ -413,7 +402,7 @@ def backward(x, U, dout, out, winners, mode, dx, dU, db, size_numbers, scratch, 
                 input_gradient_strip(V, s * sizes.TW, sizes, start + s, dx_columns, carry, edge, dx)
 
 
-@njit(cache=True, **INNER)
+@njit(**OPTIONS)
 def pack_weights(w, U, depth, columns, parts, part):
     """U = G w G^T of w (3, 3, depth, columns), a part of its rows: (36, columns / width, depth, width), the order in which tiles read it.
 
@@ -433,10 +422,9 @@ def pack_weights(w, U, depth, columns, parts, part):
                 store(kernel_map(three), U, 6 * i * plane + place, plane)
 
 
-@njit(cache=True, **INNER)
-def unpack_weights(dU, shares, dw, size_numbers, parts, part):
+@njit(**OPTIONS)
+def unpack_weights(dU, shares, dw, sizes, parts, part):
     """A part of the rows of dw (3, 3, C, F) = G^T dU G, dU (shares, 36, F_packed / width, C_rows, width) added up over the shares."""
-    sizes = sizes_of(size_numbers)
     lanes, C, F = VECTOR_BYTES // dU.itemsize, sizes.C, sizes.F
     width, plane = 2 * lanes, sizes.C_rows * sizes.F_packed
     scratch = np.empty(18 * lanes, dU.dtype)
