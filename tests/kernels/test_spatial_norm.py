@@ -1,5 +1,6 @@
 """Compiled normalization of images against its definition and against PyTorch."""
 
+import math
 import os
 import subprocess
 import sys
@@ -168,8 +169,8 @@ def test_gradients_are_written_to_the_buffers_that_are_given_and_over_dout(activ
 @pytest.mark.parametrize(("C", "pixels"), [(1, 700), (3, 300), (17, 61), (600, 2)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_nothing_is_written_beside_the_outputs(C, pixels, dtype, threads):
-    kernels, width = load("spatial_norm"), C * -(-64 // C)
-    block, samples = 2 * width, 2
+    kernels, period = load("spatial_norm"), math.lcm(C, 64)  # numbers; a whole number of vectors of any processor
+    block, samples = 2 * period, 2
     blocks = samples * -(-pixels * C // block)
 
     def guarded(*shape):
@@ -179,15 +180,16 @@ def test_nothing_is_written_beside_the_outputs(C, pixels, dtype, threads):
 
     x = np.random.default_rng(0).standard_normal(samples * pixels * C).astype(dtype)
     ones, nothing = np.ones(C, dtype), x[:0]
-    guards = [guarded(*shape) for shape in (x.shape, x.shape, x.shape, (blocks, 2, C), (samples, 6, C), (samples, C), (C,), (C,))]
-    out, dx, dskip, block_sums, coefficients, var, dgamma, dbeta = (array for array, _ in guards)
-    run(kernels.moments, (x, samples, block, width, block_sums), threads)
+    guards = [guarded(*shape) for shape in (*[x.shape] * 4, (blocks, 2, C), (samples, 6, C), (samples, C), (C,), (C,))]
+    out, dx, dskip, slopes, block_sums, coefficients, var, dgamma, dbeta = (array for array, _ in guards)
+    run(kernels.moments, (x, samples, block, period, block_sums), threads)
     kernels.statistics(block_sums, pixels * C, block, C, 1e-5, ones, ones, coefficients, var)
-    run(kernels.normalize, (x, x, samples, block, width, coefficients, True, None, out), threads)
-    run(kernels.sums, (x, out, x, samples, block, width, coefficients, None, block_sums), threads)
+    run(kernels.normalize, (x, x, samples, block, period, coefficients, True, None, out), threads)
+    run(kernels.sums, (x, out, x, samples, block, period, coefficients, True, None, nothing, block_sums), threads)
+    run(kernels.sums, (x, nothing, x, samples, block, period, coefficients, False, True, slopes, block_sums), threads)
     kernels.totals(block_sums, pixels * C, C, ones, True, coefficients, dgamma, dbeta)
-    run(kernels.gradients, (x, out, x, samples, block, width, coefficients, None, dskip, dx), threads)
-    run(kernels.gradients, (x, nothing, x, samples, block, width, coefficients, None, nothing, dx), threads)
+    run(kernels.gradients, (x, out, x, samples, block, period, coefficients, True, dskip, dx), threads)
+    run(kernels.gradients, (x, nothing, x, samples, block, period, coefficients, True, nothing, dx), threads)
     for array, memory in guards:
         assert not np.any(array == 77)  # all of it was written
         assert np.all(memory[:64] == 77)

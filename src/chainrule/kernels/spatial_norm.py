@@ -4,9 +4,10 @@ Results differ from the twins' by rounding only, and not at all from run to run 
 memory of any layout is right; fast is channels-last, where nothing is copied. Results lie channels-last. Dtypes other than float32 and
 float64, mixed ones, and empty arrays go to the twin. Output buffers are keyword-only; dx may be dout itself, and no other input.
 
-The caches refer to x and, after a ReLU, to out, which must not change before the backward pass.
+The caches refer to x and, after a sum and a ReLU, to out, which must not change before the backward pass.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -35,7 +36,6 @@ __all__ = [
 
 SERIAL = 50_000  # numbers; fewer take one thread less time than it takes to wake a second one
 BLOCK = 16_384  # numbers; 64 KB of float32 stay in the second level of the cache between two passes over them
-WIDTH = 512  # numbers, the least that one inner loop goes over
 
 
 def spatial_batchnorm_forward(x, gamma, beta, bn_param):
@@ -113,7 +113,8 @@ class _Cache(NamedTuple):
     coefficients: np.ndarray
     groups: int
     took_statistics: bool
-    rectified: np.ndarray | None  # the output, if a ReLU made it
+    rectified: bool  # whether a ReLU made the output
+    out: np.ndarray | None  # the output, if a ReLU made it of more than x
     smooth: bool | None  # True if GELU made the output
 
 
@@ -162,24 +163,25 @@ def _groupnorm_forward(x, gamma, beta, G, gn_param, activation):
 
 def _take_statistics(rows, samples, groups, eps, gamma, beta):
     """The coefficients (samples, 6, C) of the forward pass, and the variances (samples, C)."""
-    block, width, blocks = _blocks(rows, samples)
+    block, period, blocks = _blocks(rows, samples)
     C, kernels = rows.shape[3], load("spatial_norm")
     block_moments, coefficients, var = (np.empty(shape, rows.dtype) for shape in ((blocks, 2, C), (samples, 6, C), (samples, C)))
-    run(kernels.moments, (rows.reshape(-1), samples, block, width, block_moments), _parts(rows))
+    run(kernels.moments, (rows.reshape(-1), samples, block, period, block_moments), _parts(rows))
     kernels.statistics(block_moments, rows.size // samples, block, groups, eps, flat(gamma), flat(beta), coefficients, var)
     return coefficients, var
 
 
 def _normalize(rows, skip, gamma, coefficients, groups, took_statistics, activation):
     out, samples = empty(rows.shape, rows.dtype), len(coefficients)
-    block, width, _ = _blocks(rows, samples)
+    block, period, _ = _blocks(rows, samples)
     flat_out = out.reshape(-1)
-    skip = flat_out[:0] if skip is None else channels_last(skip).reshape(-1)
+    added = skip is not None
+    skip = channels_last(skip).reshape(-1) if added else flat_out[:0]
     rectify, smooth = activation == "relu", True if activation == "gelu" else None
     kernels = load("spatial_norm")
-    arguments = (rows.reshape(-1), skip, samples, block, width, coefficients, rectify, smooth, flat_out)
+    arguments = (rows.reshape(-1), skip, samples, block, period, coefficients, rectify, smooth, flat_out)
     run(kernels.normalize, arguments, _parts(rows))
-    cache = _Cache(rows, gamma, coefficients, groups, took_statistics, out if rectify else None, smooth)
+    cache = _Cache(rows, gamma, coefficients, groups, took_statistics, rectify, out if rectify and added else None, smooth)
     return channels_first(out), cache
 
 
@@ -187,7 +189,7 @@ def _backward(function, dout, cache, with_dskip, dx, dgamma, dbeta):
     """dx, dskip (None unless wanted), dgamma, dbeta."""
     if isinstance(cache, _TwinCache):
         return _twin_backward(dout, cache, (dx, dgamma, dbeta))
-    x, gamma, coefficients, groups, took_statistics, out, smooth = cache
+    x, gamma, coefficients, groups, took_statistics, rectified, out, smooth = cache
     (N, H, W, C), dtype, samples = x.shape, x.dtype, len(coefficients)
     if dout.shape != (N, C, H, W):
         raise ValueError(f"{function}: dout has shape {dout.shape}; expected {(N, C, H, W)}, the shape of the output")
@@ -198,17 +200,18 @@ def _backward(function, dout, cache, with_dskip, dx, dgamma, dbeta):
     dx_target = room(place, "dx", x.shape, dtype)
     dskip = empty(x.shape, dtype) if with_dskip else None
     dgamma_target, dbeta_target = room(dgamma, "dgamma", gamma.shape, dtype), room(dbeta, "dbeta", gamma.shape, dtype)
-    block, width, blocks = _blocks(x, samples)
+    block, period, blocks = _blocks(x, samples)
     block_sums, coefficients, kernels = np.empty((blocks, 2, C), dtype), coefficients.copy(), load("spatial_norm")
-    flat_dx, flat_out = dx_target.reshape(-1), x.reshape(-1)[:0] if out is None else out.reshape(-1)
-    flat_dskip = flat_dx[:0] if dskip is None else dskip.reshape(-1)
-    arguments = (dout.reshape(-1), flat_out, x.reshape(-1), samples, block, width, coefficients, smooth)
-    run(kernels.sums, (*arguments, block_sums), _parts(x))
+    flat_dout, flat_dx, none = dout.reshape(-1), dx_target.reshape(-1), x.reshape(-1)[:0]
+    slopes = none if smooth is None else empty(flat_dx.shape, dtype) if np.may_share_memory(flat_dout, flat_dx) else flat_dx
+    common = none if out is None else out.reshape(-1), x.reshape(-1), samples, block, period, coefficients, rectified
+    run(kernels.sums, (flat_dout, *common, smooth, slopes, block_sums), _parts(x))
     kernels.totals(
         block_sums, x.size // samples, groups, flat(gamma), took_statistics, coefficients, dgamma_target.reshape(-1),
         dbeta_target.reshape(-1),
     )  # fmt: skip
-    run(kernels.gradients, (*arguments, flat_dskip, flat_dx), _parts(x))
+    flat_dskip = none if dskip is None else dskip.reshape(-1)
+    run(kernels.gradients, (flat_dout if smooth is None else slopes, *common, flat_dskip, flat_dx), _parts(x))
     if dx is None:
         dx = channels_first(dx_target)
     else:
@@ -217,11 +220,12 @@ def _backward(function, dout, cache, with_dskip, dx, dgamma, dbeta):
 
 
 def _blocks(rows, samples):
-    """The length of a block and of an inner loop, and the number of blocks."""
-    C, length = rows.shape[3], rows.size // samples
-    width = C * -(-WIDTH // C)
-    block = width * max(1, BLOCK // width)
-    return block, width, samples * -(-length // block)
+    """The length of a block and of a period, and the number of blocks."""
+    C, length, lanes = rows.shape[3], rows.size // samples, load("tile").VECTOR_BYTES // rows.itemsize
+    together, least = math.lcm(C, lanes), load("spatial_norm").WIDE * lanes
+    period = together * -(-least // together)
+    block = period * max(1, BLOCK // period)
+    return block, period, samples * -(-length // block)
 
 
 def _parts(rows):

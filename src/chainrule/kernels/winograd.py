@@ -14,7 +14,7 @@ from chainrule.kernels.workspace import empty
 __all__ = ["backward", "forward", "suits"]
 
 PIXELS = 1000  # of the output; with fewer, transforming the weights takes longer than the multiplications that are saved
-CHANNELS = 24  # with fewer, transforming the images does
+CHANNELS = 16  # with fewer, transforming the images does
 SERIAL = 500_000  # multiplications of the direct way; fewer take one thread less time than it takes to wake a second one
 PLAIN, RECTIFIED, POOLED = 0, 1, 2  # what stands between dout and the gradient of the convolution itself
 

@@ -1,9 +1,12 @@
-"""Normalization of images, channels-last: sums over pixels, and passes that scale, shift, and rectify, as loops that become vector code.
+"""Normalization of images, channels-last: sums over pixels, and passes that scale, shift, and rectify, on registers.
 
 An array is taken as flat memory: `samples` stretches of equal length, each normalized on its own (a batch: one; groups: one for each
-image), in which the channel is the place modulo C. A stretch is cut into blocks that stay in the cache; the threads share the blocks. In a
-block the loops go over rows of `width` numbers, a multiple of C, so that few channels fill the vectors as well as many do. Every block has
-its own sums, which are added in the order of the blocks: no result depends on the number of threads.
+image), in which the channel is the place modulo C. A stretch is cut into blocks that stay in the cache; the threads share the blocks. Every
+block has its own sums, which are added in the order of the blocks: no result depends on the number of threads.
+
+In a block, what belongs to a channel returns after `period` numbers, a multiple of C that fills whole vectors. So a strip of WIDE vectors
+(or one) goes from period to period with the same channels in the same lanes, its sums and coefficients in registers. The end of a block
+that fills no period goes through a scratch, `edge`.
 
 `coefficients` (samples, 6, C) has a row for each of the names below. Arrays that are not wanted have no elements. `smooth` is None, and
 then Numba leaves out what it is for, or True, for GELU.
@@ -13,6 +16,8 @@ import numpy as np
 from numba import njit
 
 from chainrule.kernels.compiled.elementwise import INVERSE_ROOT_TWO_PI, gelu, gelu_slope
+from chainrule.kernels.compiled.tile import VECTOR_BYTES, copy, load, relu, store, zeros
+from chainrule.kernels.compiled.vectors import keep_where_positive, row_by_row
 
 __all__ = [
     "CENTRE",
@@ -31,9 +36,16 @@ __all__ = [
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True, "fastmath": {"contract"}}
 INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy", "fastmath": {"contract"}}
+WIDE = 4  # vectors of a strip: with its sums, coefficients and what it reads, 16 registers
 
 # out = (x - CENTRE) * SCALE + SHIFT, SCALE being gamma * INVERSE_STD; dx = g * SCALE - OFFSET - (x - CENTRE) * SLOPE
 CENTRE, SCALE, SHIFT, OFFSET, SLOPE, INVERSE_STD = range(6)
+
+add = row_by_row(lambda a, b: a + b)
+add_square = row_by_row(lambda total, x, centre: total + (x - centre) * (x - centre))
+add_product = row_by_row(lambda total, g, x, centre: total + g * (x - centre))
+scaled = row_by_row(lambda x, centre, scale, shift: (x - centre) * scale + shift)
+gradient = row_by_row(lambda g, x, centre, scale, offset, slope: g * scale - offset - (x - centre) * slope)
 
 
 @njit(**INNER)
@@ -53,7 +65,7 @@ def fill(row, value):
 
 @njit(**INNER)
 def repeat(values, rows):
-    """Each of the rows (R, width) = the values (R, C) of the channels, again and again."""
+    """Each of the rows (R, period) = the values (R, C) of the channels, again and again."""
     C = values.shape[1]
     for r in range(len(rows)):
         for start in range(0, rows.shape[1], C):
@@ -64,7 +76,7 @@ def repeat(values, rows):
 
 @njit(**INNER)
 def fold(row, divisor, totals):
-    """The sums over a row of `width` numbers, channel by channel, divided."""
+    """The sums over a period, channel by channel, divided."""
     fill(totals, 0)
     for start in range(0, row.size, totals.size):
         piece = row[start : start + totals.size]
@@ -74,27 +86,55 @@ def fold(row, divisor, totals):
         totals[c] /= divisor
 
 
+def moment_of(vectors):
+    """One strip of a block: the sums, or the sums of the squared distances from the centre."""
+
+    @njit(**INNER)
+    def moment(x, start, stop, centre, squared, total, first):
+        lanes, period = VECTOR_BYTES // x.itemsize, total.size
+        sums, middle = load(zeros(x, vectors, 1), total, first, lanes), load(zeros(x, vectors, 1), centre, first, lanes)
+        if squared:
+            for i in range(start + first, stop, period):
+                sums = add_square(sums, load(zeros(x, vectors, 1), x, i, lanes), middle)
+        else:
+            for i in range(start + first, stop, period):
+                sums = add(sums, load(zeros(x, vectors, 1), x, i, lanes))
+        store(sums, total, first, lanes)
+
+    return moment
+
+
+moment_wide, moment_single = moment_of(WIDE), moment_of(1)
+
+
+@njit(**INNER)
+def moment_of_block(x, start, stop, centre, squared, total):
+    """total (period,) += what `moment_of` says, from whole periods of x."""
+    lanes = VECTOR_BYTES // x.itemsize
+    whole = total.size // (WIDE * lanes) * WIDE * lanes
+    for first in range(0, whole, WIDE * lanes):
+        moment_wide(x, start, stop, centre, squared, total, first)
+    for first in range(whole, total.size, lanes):
+        moment_single(x, start, stop, centre, squared, total, first)
+
+
 @njit(**OPTIONS)
-def moments(x, samples, block, width, block_moments, parts, part):
+def moments(x, samples, block, period, block_moments, parts, part):
     """For each block (blocks, 2, C): the mean, and the sum of the squared distances from it, in which nothing cancels."""
     blocks, C = len(block_moments), block_moments.shape[2]
-    total, centre, one = np.empty(width, x.dtype), np.empty((1, width), x.dtype), x.dtype.type(1)
+    total, edge, centre, one = np.empty(period, x.dtype), np.empty(period, x.dtype), np.zeros((1, period), x.dtype), x.dtype.type(1)
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         start, stop, _ = block_of(x, samples, block, b)
-        fill(total, 0)
-        for i in range(start, stop, width):
-            row = x[i : min(i + width, stop)]
-            for k in range(row.size):
-                total[k] += row[k]
-        fold(total, x.dtype.type((stop - start) // C), block_moments[b, 0])
-        repeat(block_moments[b], centre)
-        fill(total, 0)
-        for i in range(start, stop, width):
-            row, middle = x[i : min(i + width, stop)], centre[0]
-            for k in range(row.size):
-                distance = row[k] - middle[k]
-                total[k] += distance * distance
-        fold(total, one, block_moments[b, 1])
+        whole = start + (stop - start) // period * period
+        for squared in (False, True):
+            fill(total, 0)
+            moment_of_block(x, start, whole, centre[0], squared, total)
+            if whole < stop:
+                copy(edge, 0, centre[0], 0, period) if squared else fill(edge, 0)  # adds nothing
+                copy(edge, 0, x, whole, stop - whole)
+                moment_of_block(edge, 0, period, centre[0], squared, total)
+            fold(total, one if squared else x.dtype.type((stop - start) // C), block_moments[b, int(squared)])
+            repeat(block_moments[b], centre)
 
 
 @njit(**OPTIONS)
@@ -122,71 +162,150 @@ def statistics(block_moments, length, block, groups, eps, gamma, beta, coefficie
                 coefficients[sample, SCALE, c], coefficients[sample, SHIFT, c] = inverse_std * gamma[c], beta[c]
 
 
+def normalize_of(vectors):
+    """One strip of max(0, (x - centre) * scale + shift + skip), or without the maximum, or without skip."""
+
+    @njit(**INNER)
+    def normalize_strip(x, start, stop, skip, skip_start, rows, rectify, out, out_start, first):
+        lanes, one = VECTOR_BYTES // x.itemsize, zeros(x, vectors, 1)
+        centre, scale = load(one, rows[CENTRE], first, lanes), load(one, rows[SCALE], first, lanes)
+        shift = load(one, rows[SHIFT], first, lanes)
+        for i in range(first, stop - start, rows.shape[1]):
+            tile = scaled(load(one, x, start + i, lanes), centre, scale, shift)
+            if skip.size:
+                tile = add(tile, load(one, skip, skip_start + i, lanes))
+            if rectify:
+                tile = relu(tile)
+            store(tile, out, out_start + i, lanes)
+
+    return normalize_strip
+
+
+normalize_wide, normalize_single = normalize_of(WIDE), normalize_of(1)
+
+
+@njit(**INNER)
+def normalize_periods(x, start, stop, skip, skip_start, rows, rectify, out, out_start):
+    lanes, period = VECTOR_BYTES // x.itemsize, rows.shape[1]
+    whole = period // (WIDE * lanes) * WIDE * lanes
+    for first in range(0, whole, WIDE * lanes):
+        normalize_wide(x, start, stop, skip, skip_start, rows, rectify, out, out_start, first)
+    for first in range(whole, period, lanes):
+        normalize_single(x, start, stop, skip, skip_start, rows, rectify, out, out_start, first)
+
+
+@njit(**INNER)
+def normalize_block(x, start, stop, skip, rows, rectify, out, out_start, edge):
+    """A block of x (and of skip, at the same places), to out_start."""
+    period = rows.shape[1]
+    whole = start + (stop - start) // period * period
+    normalize_periods(x, start, whole, skip, start, rows, rectify, out, out_start)
+    if whole < stop:
+        copy(edge[0], 0, x, whole, stop - whole)
+        if skip.size:
+            copy(edge[1], 0, skip, whole, stop - whole)
+        normalize_periods(edge[0], 0, period, edge[1] if skip.size else skip, 0, rows, rectify, edge[0], 0)
+        copy(out, out_start + whole - start, edge[0], 0, stop - whole)
+
+
 @njit(**OPTIONS)
-def normalize(x, skip, samples, block, width, coefficients, rectify, smooth, out, parts, part):
+def normalize(x, skip, samples, block, period, coefficients, rectify, smooth, out, parts, part):
     """Blocks of out = activation((x - centre) * scale + shift [+ skip]), the activation being none, ReLU or GELU."""
-    rows, zero, last = np.empty((SHIFT + 1, width), x.dtype), x.dtype.type(0), -1
-    centre, scale, shift = rows[CENTRE], rows[SCALE], rows[SHIFT]
+    rows, edge, last = np.empty((SHIFT + 1, period), x.dtype), np.zeros((2, period), x.dtype), -1
     blocks = -(-(x.size // samples) // block) * samples
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         start, stop, sample = block_of(x, samples, block, b)
         if sample != last:
             repeat(coefficients[sample], rows)
             last = sample
-        for i in range(start, stop, width):
-            row, out_row = x[i : min(i + width, stop)], out[i : min(i + width, stop)]
-            for k in range(row.size):
-                out_row[k] = (row[k] - centre[k]) * scale[k] + shift[k]
-            # what follows finds the row in the innermost cache
-            if skip.size:
-                skip_row = skip[i : min(i + width, stop)]
-                for k in range(row.size):
-                    out_row[k] += skip_row[k]
-            if rectify:
-                for k in range(row.size):
-                    out_row[k] = zero if out_row[k] < zero else out_row[k]
-            if smooth is not None:
-                for k in range(row.size):
-                    out_row[k] = gelu(out_row[k])
+        normalize_block(x, start, stop, skip, rows, rectify, out, start, edge)
+        if smooth is not None:  # the block is still in the cache
+            piece = out[start:stop]
+            for k in range(piece.size):
+                piece[k] = gelu(piece[k])
 
 
 @njit(**INNER)
-def before_activation(dout, out, x, rows, smooth, g):
-    """g = the gradient before the activation, in one row: dout where out is positive, or times the slope of GELU, or as it is."""
-    zero = g.dtype.type(0)
-    if smooth is not None:
-        centre, scale, shift = rows[CENTRE], rows[SCALE], rows[SHIFT]
-        highest, density = g.dtype.type(40), g.dtype.type(INVERSE_ROOT_TWO_PI)
-        for k in range(g.size):
-            g[k] = dout[k] * gelu_slope((x[k] - centre[k]) * scale[k] + shift[k], highest, density)
-    elif out.size:
-        for k in range(g.size):
-            value, passed = dout[k], out[k] > zero
-            g[k] = value if passed else zero
-    else:
-        for k in range(g.size):
-            g[k] = dout[k]
+def before_gelu(dout, x, start, stop, rows, g, edge):
+    """g = the gradient of a block before GELU, whose argument is computed again."""
+    normalize_block(x, start, stop, x[:0], rows, False, g, start, edge)
+    highest, density = g.dtype.type(40), g.dtype.type(INVERSE_ROOT_TWO_PI)
+    above, here = dout[start:stop], g[start:stop]
+    for k in range(here.size):
+        here[k] = above[k] * gelu_slope(here[k], highest, density)
+
+
+def before_relu_of(vectors):
+    """The gradient before ReLU, of a tile: where out is positive, or, if there is no out, what out was computed from x."""
+
+    @njit(**INNER)
+    def before_relu(g, out, i, x, centre, scale, shift):
+        lanes = VECTOR_BYTES // out.itemsize
+        passed = load(zeros(out, vectors, 1), out, i, lanes) if out.size else scaled(x, centre, scale, shift)
+        return keep_where_positive(g, passed)
+
+    return before_relu
+
+
+def sums_of(vectors):
+    """One strip of a block: the sums of g, which is dout before ReLU, and of g * (x - centre)."""
+    before_relu = before_relu_of(vectors)
+
+    @njit(**INNER)
+    def sums_strip(dout, out, x, start, stop, rows, rectified, total_g, total_gx, first):
+        lanes, one = VECTOR_BYTES // x.itemsize, zeros(x, vectors, 1)
+        centre, scale = load(one, rows[CENTRE], first, lanes), load(one, rows[SCALE], first, lanes)
+        shift, sum_g, sum_gx = load(one, rows[SHIFT], first, lanes), load(one, total_g, first, lanes), load(one, total_gx, first, lanes)
+        for i in range(start + first, stop, rows.shape[1]):
+            g, values = load(one, dout, i, lanes), load(one, x, i, lanes)
+            if rectified:
+                g = before_relu(g, out, i, values, centre, scale, shift)
+            sum_g, sum_gx = add(sum_g, g), add_product(sum_gx, g, values, centre)
+        store(sum_g, total_g, first, lanes)
+        store(sum_gx, total_gx, first, lanes)
+
+    return sums_strip
+
+
+sums_wide, sums_single = sums_of(WIDE), sums_of(1)
+
+
+@njit(**INNER)
+def sums_periods(dout, out, x, start, stop, rows, rectified, total_g, total_gx):
+    lanes = VECTOR_BYTES // x.itemsize
+    whole = total_g.size // (WIDE * lanes) * WIDE * lanes
+    for first in range(0, whole, WIDE * lanes):
+        sums_wide(dout, out, x, start, stop, rows, rectified, total_g, total_gx, first)
+    for first in range(whole, total_g.size, lanes):
+        sums_single(dout, out, x, start, stop, rows, rectified, total_g, total_gx, first)
 
 
 @njit(**OPTIONS)
-def sums(dout, out, x, samples, block, width, coefficients, smooth, block_sums, parts, part):
-    """For each block (blocks, 2, C): the sums of g, which is dout before the activation, and of g * (x - centre)."""
-    rows, last, one = np.empty((SHIFT + 1, width), x.dtype), -1, x.dtype.type(1)
-    centre, g_row, total_g, total_gx = rows[CENTRE], np.empty(width, x.dtype), np.empty(width, x.dtype), np.empty(width, x.dtype)
+def sums(dout, out, x, samples, block, period, coefficients, rectified, smooth, slopes, block_sums, parts, part):
+    """For each block (blocks, 2, C): the sums of g, which is dout before the activation, and of g * (x - centre).
+
+    The gradient before GELU goes to `slopes`; that before ReLU is quickly computed again.
+    """
+    rows, edge, last, one = np.empty((SHIFT + 1, period), x.dtype), np.zeros((3, period), x.dtype), -1, x.dtype.type(1)
+    total_g, total_gx = np.empty(period, x.dtype), np.empty(period, x.dtype)
     for b in range(len(block_sums) * part // parts, len(block_sums) * (part + 1) // parts):
         start, stop, sample = block_of(x, samples, block, b)
         if sample != last:
             repeat(coefficients[sample], rows)
             last = sample
+        if smooth is not None:
+            before_gelu(dout, x, start, stop, rows, slopes, edge)
+        g, whole = dout if smooth is None else slopes, start + (stop - start) // period * period
         fill(total_g, 0)
         fill(total_gx, 0)
-        for i in range(start, stop, width):
-            end = min(i + width, stop)
-            row, g = x[i:end], g_row[: end - i]
-            before_activation(dout[i:end], out[i:end], row, rows, smooth, g)
-            for k in range(row.size):
-                total_g[k] += g[k]
-                total_gx[k] += g[k] * (row[k] - centre[k])
+        sums_periods(g, out, x, start, whole, rows, rectified, total_g, total_gx)
+        if whole < stop:
+            fill(edge[0], 0)  # adds nothing
+            copy(edge[0], 0, g, whole, stop - whole)
+            copy(edge[1], 0, x, whole, stop - whole)
+            if out.size:
+                copy(edge[2], 0, out, whole, stop - whole)
+            sums_periods(edge[0], edge[2] if out.size else out, edge[1], 0, period, rows, rectified, total_g, total_gx)
         fold(total_g, one, block_sums[b, 0])
         fold(total_gx, one, block_sums[b, 1])
 
@@ -216,20 +335,60 @@ def totals(block_sums, length, groups, gamma, took_statistics, coefficients, dga
                 coefficients[sample, OFFSET, c], coefficients[sample, SLOPE, c] = mean_g * factor, mean_gx * factor * inverse_std
 
 
+def gradients_of(vectors):
+    """One strip of dx, and of dskip, which is the gradient before ReLU."""
+    before_relu = before_relu_of(vectors)
+
+    @njit(**INNER)
+    def gradients_strip(dout, out, x, start, stop, rows, rectified, dskip, dx, first):
+        lanes, one = VECTOR_BYTES // x.itemsize, zeros(x, vectors, 1)
+        centre, scale = load(one, rows[CENTRE], first, lanes), load(one, rows[SCALE], first, lanes)
+        shift, offset = load(one, rows[SHIFT], first, lanes), load(one, rows[OFFSET], first, lanes)
+        slope = load(one, rows[SLOPE], first, lanes)
+        for i in range(start + first, stop, rows.shape[1]):
+            g, values = load(one, dout, i, lanes), load(one, x, i, lanes)
+            if rectified:
+                g = before_relu(g, out, i, values, centre, scale, shift)
+            if dskip.size:
+                store(g, dskip, i, lanes)
+            store(gradient(g, values, centre, scale, offset, slope), dx, i, lanes)
+
+    return gradients_strip
+
+
+gradients_wide, gradients_single = gradients_of(WIDE), gradients_of(1)
+
+
+@njit(**INNER)
+def gradients_periods(dout, out, x, start, stop, rows, rectified, dskip, dx):
+    lanes, period = VECTOR_BYTES // x.itemsize, rows.shape[1]
+    whole = period // (WIDE * lanes) * WIDE * lanes
+    for first in range(0, whole, WIDE * lanes):
+        gradients_wide(dout, out, x, start, stop, rows, rectified, dskip, dx, first)
+    for first in range(whole, period, lanes):
+        gradients_single(dout, out, x, start, stop, rows, rectified, dskip, dx, first)
+
+
 @njit(**OPTIONS)
-def gradients(dout, out, x, samples, block, width, coefficients, smooth, dskip, dx, parts, part):
+def gradients(dout, out, x, samples, block, period, coefficients, rectified, dskip, dx, parts, part):
     """Blocks of dx = (g * gamma - mean(g * gamma) - x_hat * mean(g * gamma * x_hat)) * inverse_std, and of dskip = g."""
-    rows, g_row, last = np.empty((SLOPE + 1, width), x.dtype), np.empty(width, x.dtype), -1
-    centre, scale, offset, slope = rows[CENTRE], rows[SCALE], rows[OFFSET], rows[SLOPE]
+    rows, edge, last = np.empty((SLOPE + 1, period), x.dtype), np.zeros((4, period), x.dtype), -1
     blocks = -(-(x.size // samples) // block) * samples
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         start, stop, sample = block_of(x, samples, block, b)
         if sample != last:
             repeat(coefficients[sample], rows)
             last = sample
-        for i in range(start, stop, width):
-            end = min(i + width, stop)
-            row, dx_row, g = x[i:end], dx[i:end], dskip[i:end] if dskip.size else g_row[: end - i]
-            before_activation(dout[i:end], out[i:end], row, rows, smooth, g)
-            for k in range(row.size):
-                dx_row[k] = g[k] * scale[k] - offset[k] - (row[k] - centre[k]) * slope[k]
+        whole = start + (stop - start) // period * period
+        gradients_periods(dout, out, x, start, whole, rows, rectified, dskip, dx)
+        if whole < stop:
+            copy(edge[0], 0, dout, whole, stop - whole)
+            copy(edge[1], 0, x, whole, stop - whole)
+            if out.size:
+                copy(edge[2], 0, out, whole, stop - whole)
+            gradients_periods(
+                edge[0], edge[2] if out.size else out, edge[1], 0, period, rows, rectified, edge[3] if dskip.size else dskip, edge[0]
+            )  # fmt: skip
+            copy(dx, whole, edge[0], 0, stop - whole)
+            if dskip.size:
+                copy(dskip, whole, edge[3], 0, stop - whole)
