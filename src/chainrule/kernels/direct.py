@@ -58,7 +58,7 @@ def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
     if pool:
         run(compiled.forward_pool, (*begin, winners.reshape(-1), geometry.output, *end), parts)
     else:
-        run(compiled.depthwise_forward if tables.depthwise else compiled.forward, (*begin, *end), parts)
+        run(compiled.forward, (*begin, *end, True if tables.depthwise else None), parts)
     result = _deliver(target, out, LAST)
     return result, (x, w, b is not None, geometry, target if rectify and not pool else None, winners if pool else None)
 
@@ -100,8 +100,9 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
         Images(gradient.reshape(-1), (OH * OW * F, 1, OW * F, F), tables.dout_frame, tables.dout_in_place), tables.places,
         np.empty(0, dtype) if out is None else out.reshape(-1), np.empty(0, np.uint8) if winners is None else winners.reshape(-1),
         partial, with_db, dx.reshape(-1), tables.walk, packed, groups, (N, together), empty((parts, tables.scratch), dtype),
+        True if tables.depthwise else None,
     )  # fmt: skip
-    run(compiled.depthwise_backward if tables.depthwise else compiled.backward, arguments, parts)
+    run(compiled.backward, arguments, parts)
     sums = partial, dw_target.reshape(-1), db_target, len(tables.steps), F // groups, groups, with_db
     run(compiled.add_partials, sums, parts)
     db_result = None if not with_db else db_target if db is None else _deliver(db_target, db, (0,))

@@ -39,7 +39,7 @@ from chainrule.kernels.compiled.tile import (
 )
 from chainrule.kernels.compiled.vectors import keep_where_positive, pool_columns, unpool_left, unpool_right
 
-__all__ = ["add_partials", "backward", "depthwise_backward", "depthwise_forward", "forward", "forward_pool", "pack_weights"]
+__all__ = ["add_partials", "backward", "forward", "forward_pool", "pack_weights"]
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
 INNER = {"error_model": "numpy", "boundscheck": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -286,69 +286,67 @@ def pool_line(values, size, width, columns, rectify, out, winners, base, pitch, 
                 copy(winners, place, edge_winners, 0, here)
 
 
-def forward_of(correlate):
-    @njit(**OPTIONS)
-    def forward(x, walk, weights, bias, rectify, out, filters, groups, batch, scratch, parts, part):
-        """out of a part of the images; batch: how many there are, and how many go through the scratch together."""
-        N, together = batch
-        C = x.frame[2]
-        image, size, out_size = x.numbers if x.in_place else scratch[part], x.frame[5] * x.frame[6] * C, out.size // N
-        edge, at = np.empty(2 * ROWS * VECTOR_BYTES // out.itemsize, out.dtype), np.empty(4 * ROWS, np.int64)
-        if not x.in_place:
-            image[:] = 0  # the padding; the rest is written over by every image
-        for n in range(N * part // parts, N * (part + 1) // parts, together):
-            images = min(together, N * (part + 1) // parts - n)
-            for m in range(0 if x.in_place else images):
-                copy_image(image, m * size, x.frame, x.numbers, (n + m) * x.strides[0], x.strides)
-            base = n * x.strides[0] if x.in_place else 0
-            correlate(
-                image, base, C // groups, walk, weights, bias, out, n * out_size, filters // groups, groups, images, rectify, edge, at
-            )  # fmt: skip
-
-    return forward
-
-
-def backward_of(correlate, accumulate):
-    @njit(**OPTIONS)
-    def backward(
-        x, pixels, steps, dout, places, out, winners, partial, with_db, dx, dx_walk, dx_weights, groups, batch, scratch, parts, part
-    ):
-        """dx of a part of the images, and this part's share of the sums dw and db, which it leaves in its row of `partial`."""
-        N, together = batch
-        C, F, lanes = x.frame[2], dout.frame[2], VECTOR_BYTES // dx.itemsize
-        size, dout_size, dx_size = x.frame[5] * x.frame[6] * C, dout.frame[5] * dout.frame[6] * F, dx.size // N
-        sums, own = partial[part], scratch[part]
-        sums[:], own[:] = 0, 0
-        image = x.numbers if x.in_place else own
-        gradient = dout.numbers if dout.in_place else own[0 if x.in_place else together * size :]
-        edge, at = np.empty(2 * ROWS * VECTOR_BYTES // dx.itemsize, dx.dtype), np.empty(4 * ROWS, np.int64)
-        no_bias = np.zeros(C + 2 * groups * VECTOR_BYTES, dx.dtype)
-        for n in range(N * part // parts, N * (part + 1) // parts, together):
-            images = min(together, N * (part + 1) // parts - n)
-            for m in range(images):
-                if not x.in_place:
-                    copy_image(image, m * size, x.frame, x.numbers, (n + m) * x.strides[0], x.strides)
-                if not dout.in_place:
-                    copy_gradient(gradient, m * dout_size, dout.frame, dout.numbers, out, winners, n + m, edge)
-            base, dout_base = n * x.strides[0] if x.in_place else 0, n * dout_size if dout.in_place else 0
-            count = images * (len(pixels) // together)
-            accumulate(image, base, C // groups, pixels, steps, gradient, dout_base, places, count, sums, F // groups, groups, at)
-            if with_db:
-                add_pixels(sums, sums.size - (F + lanes - 1) // lanes * lanes, gradient, dout_base, places, count, F, edge)
-            if dx.size:
-                correlate(
-                    gradient, dout_base, F // groups, dx_walk, dx_weights, no_bias, dx, n * dx_size, C // groups, groups, images, False,
-                    edge, at,
-                )  # fmt: skip
-
-    return backward
-
-
 correlate_groups, correlate_channels = correlate_of(multiply_add_rows, 0), correlate_of(multiply_add_lanes, 1)
-forward, depthwise_forward = forward_of(correlate_groups), forward_of(correlate_channels)
-backward = backward_of(correlate_groups, accumulate_of(multiply_add_rows, 0))
-depthwise_backward = backward_of(correlate_channels, accumulate_of(multiply_add_lanes, 1))
+accumulate_groups, accumulate_channels = accumulate_of(multiply_add_rows, 0), accumulate_of(multiply_add_lanes, 1)
 pooled_sweep_two, pooled_sweep_one = sweep_of(multiply_add_rows, ROWS, 2), sweep_of(multiply_add_rows, 2 * ROWS, 1)
+
+
+@njit(**OPTIONS)
+def forward(x, walk, weights, bias, rectify, out, filters, groups, batch, scratch, depthwise, parts, part):
+    """out of a part of the images; batch: how many there are, and how many go through the scratch together.
+
+    `depthwise` is None, and then Numba leaves out what it is for, or True.
+    """
+    correlate = correlate_groups if depthwise is None else correlate_channels
+    N, together = batch
+    C = x.frame[2]
+    image, size, out_size = x.numbers if x.in_place else scratch[part], x.frame[5] * x.frame[6] * C, out.size // N
+    edge, at = np.empty(2 * ROWS * VECTOR_BYTES // out.itemsize, out.dtype), np.empty(4 * ROWS, np.int64)
+    if not x.in_place:
+        image[:] = 0  # the padding; the rest is written over by every image
+    for n in range(N * part // parts, N * (part + 1) // parts, together):
+        images = min(together, N * (part + 1) // parts - n)
+        for m in range(0 if x.in_place else images):
+            copy_image(image, m * size, x.frame, x.numbers, (n + m) * x.strides[0], x.strides)
+        base = n * x.strides[0] if x.in_place else 0
+        correlate(
+            image, base, C // groups, walk, weights, bias, out, n * out_size, filters // groups, groups, images, rectify, edge, at
+        )  # fmt: skip
+
+
+@njit(**OPTIONS)
+def backward(
+    x, pixels, steps, dout, places, out, winners, partial, with_db, dx, dx_walk, dx_weights, groups, batch, scratch, depthwise, parts, part
+):  # fmt: skip
+    """dx of a part of the images, and this part's share of the sums dw and db, which it leaves in its row of `partial`."""
+    correlate = correlate_groups if depthwise is None else correlate_channels
+    accumulate = accumulate_groups if depthwise is None else accumulate_channels
+    N, together = batch
+    C, F, lanes = x.frame[2], dout.frame[2], VECTOR_BYTES // dx.itemsize
+    size, dout_size, dx_size = x.frame[5] * x.frame[6] * C, dout.frame[5] * dout.frame[6] * F, dx.size // N
+    sums, own = partial[part], scratch[part]
+    sums[:], own[:] = 0, 0
+    image = x.numbers if x.in_place else own
+    gradient = dout.numbers if dout.in_place else own[0 if x.in_place else together * size :]
+    edge, at = np.empty(2 * ROWS * VECTOR_BYTES // dx.itemsize, dx.dtype), np.empty(4 * ROWS, np.int64)
+    no_bias = np.zeros(C + 2 * groups * VECTOR_BYTES, dx.dtype)
+    for n in range(N * part // parts, N * (part + 1) // parts, together):
+        images = min(together, N * (part + 1) // parts - n)
+        for m in range(images):
+            if not x.in_place:
+                copy_image(image, m * size, x.frame, x.numbers, (n + m) * x.strides[0], x.strides)
+            if not dout.in_place:
+                copy_gradient(gradient, m * dout_size, dout.frame, dout.numbers, out, winners, n + m, edge)
+        base, dout_base = n * x.strides[0] if x.in_place else 0, n * dout_size if dout.in_place else 0
+        count = images * (len(pixels) // together)
+        accumulate(image, base, C // groups, pixels, steps, gradient, dout_base, places, count, sums, F // groups, groups, at)
+        if with_db:
+            add_pixels(sums, sums.size - (F + lanes - 1) // lanes * lanes, gradient, dout_base, places, count, F, edge)
+        if dx.size:
+            correlate(
+                gradient, dout_base, F // groups, dx_walk, dx_weights, no_bias, dx, n * dx_size, C // groups, groups, images, False,
+                edge, at,
+            )  # fmt: skip
 
 
 @njit(**OPTIONS)
