@@ -25,7 +25,7 @@ def _available():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-SHARED = "tile", "vectors", "parallel", "elementwise"  # files of compiled/ that the others are built from
+SHARED = "tile", "vectors", "parallel", "closures", "elementwise"  # files of compiled/ that the others are built from
 
 _threads = _available()
 _callbacks = []

@@ -20,6 +20,7 @@ are applied as the gradient is copied there.
 import numpy as np
 from numba import njit
 
+from chainrule.kernels.compiled.closures import closure
 from chainrule.kernels.compiled.matmul import Matrix
 from chainrule.kernels.compiled.matmul import pack as pack_matrix
 from chainrule.kernels.compiled.tile import (
@@ -159,7 +160,7 @@ def filled_up(pixels, places, first, count, at):
 def sweep_of(multiply, rows, vectors):
     """The loop over tiles of rows x vectors (a tile's size is part of its type)."""
 
-    @njit(**INNER)
+    @closure(multiply, rows, vectors)
     def sweep(image, base, pixels, steps, weights, j, bias, b, out, out_base, places, columns, rectify, edge):
         """Some pixels of one block of columns: bias + the sum over the steps of image * weights, then max(0, .)."""
         width = vectors * VECTOR_BYTES // out.itemsize
@@ -184,7 +185,7 @@ def sweep_of(multiply, rows, vectors):
 def gather_of(multiply, rows, vectors):
     """The loop over tiles of rows x vectors of dw."""
 
-    @njit(**INNER)
+    @closure(multiply, rows, vectors)
     def gather(image, base, pixels, steps, gradient, gradient_base, places, partial, j, pitch, at):
         """Adds to partial, a row of pitch numbers for every step, the products of image (a column) and gradient (a row) at each pixel."""
         depth = len(steps)
@@ -201,11 +202,10 @@ def gather_of(multiply, rows, vectors):
     return gather
 
 
-def correlate_of(multiply, slide):
+def correlate_of(sweep_two, sweep_one, slide):
     """A walk over the pixels; the columns of the output see all channels of their group (slide 0), or each its own (slide 1)."""
-    sweep_two, sweep_one = sweep_of(multiply, ROWS, 2), sweep_of(multiply, 2 * ROWS, 1)
 
-    @njit(**INNER)
+    @closure(slide)
     def correlate(image, base, each, walk, weights, bias, out, out_base, columns, groups, images, rectify, edge, at):
         lanes = VECTOR_BYTES // out.itemsize
         vectors = (columns + lanes - 1) // lanes
@@ -229,7 +229,7 @@ def accumulate_of(multiply, slide):
     """A walk over the taps, as `correlate_of`."""
     gather_two, gather_one = gather_of(multiply, ROWS, 2), gather_of(multiply, 2 * ROWS, 1)
 
-    @njit(**INNER)
+    @closure(slide)
     def accumulate(image, base, each, pixels, steps, gradient, gradient_base, places, count, partial, columns, groups, at):
         lanes = VECTOR_BYTES // partial.itemsize
         vectors = (columns + lanes - 1) // lanes
@@ -286,18 +286,18 @@ def pool_line(values, size, width, columns, rectify, out, winners, base, pitch, 
                 copy(winners, place, edge_winners, 0, here)
 
 
-correlate_groups, correlate_channels = correlate_of(multiply_add_rows, 0), correlate_of(multiply_add_lanes, 1)
-accumulate_groups, accumulate_channels = accumulate_of(multiply_add_rows, 0), accumulate_of(multiply_add_lanes, 1)
-pooled_sweep_two, pooled_sweep_one = sweep_of(multiply_add_rows, ROWS, 2), sweep_of(multiply_add_rows, 2 * ROWS, 1)
+sweep_two, sweep_one = sweep_of(multiply_add_rows, ROWS, 2), sweep_of(multiply_add_rows, 2 * ROWS, 1)
+correlate_groups, accumulate_groups = correlate_of(sweep_two, sweep_one, 0), accumulate_of(multiply_add_rows, 0)
+correlate_channels = correlate_of(sweep_of(multiply_add_lanes, ROWS, 2), sweep_of(multiply_add_lanes, 2 * ROWS, 1), 1)
+accumulate_channels = accumulate_of(multiply_add_lanes, 1)
 
 
 @njit(**OPTIONS)
 def forward(x, walk, weights, bias, rectify, out, filters, groups, batch, scratch, depthwise, parts, part):
     """out of a part of the images; batch: how many there are, and how many go through the scratch together.
 
-    `depthwise` is None, and then Numba leaves out what it is for, or True.
+    `depthwise` is None or True.
     """
-    correlate = correlate_groups if depthwise is None else correlate_channels
     N, together = batch
     C = x.frame[2]
     image, size, out_size = x.numbers if x.in_place else scratch[part], x.frame[5] * x.frame[6] * C, out.size // N
@@ -309,9 +309,11 @@ def forward(x, walk, weights, bias, rectify, out, filters, groups, batch, scratc
         for m in range(0 if x.in_place else images):
             copy_image(image, m * size, x.frame, x.numbers, (n + m) * x.strides[0], x.strides)
         base = n * x.strides[0] if x.in_place else 0
-        correlate(
-            image, base, C // groups, walk, weights, bias, out, n * out_size, filters // groups, groups, images, rectify, edge, at
-        )  # fmt: skip
+        to, columns = n * out_size, filters // groups
+        if depthwise is None:
+            correlate_groups(image, base, C // groups, walk, weights, bias, out, to, columns, groups, images, rectify, edge, at)
+        else:
+            correlate_channels(image, base, C // groups, walk, weights, bias, out, to, columns, groups, images, rectify, edge, at)
 
 
 @njit(**OPTIONS)
@@ -319,8 +321,6 @@ def backward(
     x, pixels, steps, dout, places, out, winners, partial, with_db, dx, dx_walk, dx_weights, groups, batch, scratch, depthwise, parts, part
 ):  # fmt: skip
     """dx of a part of the images, and this part's share of the sums dw and db, which it leaves in its row of `partial`."""
-    correlate = correlate_groups if depthwise is None else correlate_channels
-    accumulate = accumulate_groups if depthwise is None else accumulate_channels
     N, together = batch
     C, F, lanes = x.frame[2], dout.frame[2], VECTOR_BYTES // dx.itemsize
     size, dout_size, dx_size = x.frame[5] * x.frame[6] * C, dout.frame[5] * dout.frame[6] * F, dx.size // N
@@ -339,14 +339,19 @@ def backward(
                 copy_gradient(gradient, m * dout_size, dout.frame, dout.numbers, out, winners, n + m, edge)
         base, dout_base = n * x.strides[0] if x.in_place else 0, n * dout_size if dout.in_place else 0
         count = images * (len(pixels) // together)
-        accumulate(image, base, C // groups, pixels, steps, gradient, dout_base, places, count, sums, F // groups, groups, at)
+        each, columns = C // groups, F // groups
+        if depthwise is None:
+            accumulate_groups(image, base, each, pixels, steps, gradient, dout_base, places, count, sums, columns, groups, at)
+        else:
+            accumulate_channels(image, base, each, pixels, steps, gradient, dout_base, places, count, sums, columns, groups, at)
         if with_db:
             add_pixels(sums, sums.size - (F + lanes - 1) // lanes * lanes, gradient, dout_base, places, count, F, edge)
         if dx.size:
-            correlate(
-                gradient, dout_base, F // groups, dx_walk, dx_weights, no_bias, dx, n * dx_size, C // groups, groups, images, False,
-                edge, at,
-            )  # fmt: skip
+            to, no = n * dx_size, np.bool_(False)
+            if depthwise is None:
+                correlate_groups(gradient, dout_base, columns, dx_walk, dx_weights, no_bias, dx, to, each, groups, images, no, edge, at)
+            else:
+                correlate_channels(gradient, dout_base, columns, dx_walk, dx_weights, no_bias, dx, to, each, groups, images, no, edge, at)
 
 
 @njit(**OPTIONS)
@@ -376,9 +381,9 @@ def forward_pool(x, walk, weights, bias, rectify, out, winners, output, filters,
                         pixels, places = filled_up(walk.pixels, walk.places, first, last - first, at)
                         o = -first * pitch
                         if v + 1 < vectors:
-                            pooled_sweep_two(image, i, pixels, walk.steps, weights, j, bias, b, lines, o, places, pitch, rectify, lines)
+                            sweep_two(image, i, pixels, walk.steps, weights, j, bias, b, lines, o, places, pitch, rectify, lines)
                         else:
-                            pooled_sweep_one(image, i, pixels, walk.steps, weights, j, bias, b, lines, o, places, pitch, rectify, lines)
+                            sweep_one(image, i, pixels, walk.steps, weights, j, bias, b, lines, o, places, pitch, rectify, lines)
                         for pair in range((last - first) // (2 * OW)):
                             place = (n + m) * out_size + (h + pair) * (OW // 2) * filters + g * columns + v * lanes
                             values = lines[pair * 2 * OW * pitch : (pair + 1) * 2 * OW * pitch]

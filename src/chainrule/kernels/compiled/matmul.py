@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from chainrule.kernels.compiled.closures import closure
 from chainrule.kernels.compiled.tile import ROWS, VECTOR_BYTES, copy, load, multiply_add, relu, store, transpose, zeros
 
 __all__ = ["affine_backward", "affine_forward", "keep_positive"]
@@ -42,7 +43,7 @@ def at(matrix, r, c):
 def sweep_of(vectors):
     """The loop over tiles of 1 or 2 vectors (a tile's size is part of its type)."""
 
-    @njit(**INNER)
+    @closure(vectors)
     def sweep(a, b, initial, out, depth, columns, rectify):
         """out = initial + a @ b for ROWS rows and as many columns as fill whole tiles. The columns of all but `a` are side by side."""
         for c in range(0, columns, vectors * VECTOR_BYTES // out.memory.itemsize):

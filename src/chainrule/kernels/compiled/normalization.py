@@ -61,9 +61,8 @@ def batchnorm_backward(dout, out, rectified, x, gamma, mean, inverse_std, took_s
             dbeta[c] += g
             dgamma[c] += g * ((row[c] - mean[c]) * inverse_std[c])
     scale, slope, shift = gamma * inverse_std, np.zeros_like(mean), np.zeros_like(mean)
-    if took_statistics:
-        slope[:] = dgamma * inverse_std / count
-        shift[:] = dbeta / count
+    for c in range(mean.size if took_statistics else 0):
+        slope[c], shift[c] = dgamma[c] * inverse_std[c] / count, dbeta[c] / count
     for n in range(N):
         row, dout_row, out_row, dx_row = x[n, here], dout[n, here], out[n, here], dx[n, here]
         for c in range(mean.size):

@@ -38,10 +38,9 @@ def max_pool_forward(x, row_starts, row_stops, row_step, column_starts, column_s
     for r in range(rows * part // parts, rows * (part + 1) // parts):
         n, i = r // OH, r % OH
         for j in range(OW):
-            best, best_place = out[n, i, j], winner[n, i, j]
-            best[:] = x[n, row_starts[i], column_starts[j]]
-            best_place[:] = 0
-            place = 0
+            best, best_place, first, place = out[n, i, j], winner[n, i, j], x[n, row_starts[i], column_starts[j]], 0
+            for c in range(C):
+                best[c], best_place[c] = first[c], 0
             for h in range(row_starts[i], row_stops[i], row_step):
                 for w in range(column_starts[j], column_stops[j], column_step):
                     values, here = x[n, h, w], winner.dtype.type(place)

@@ -15,6 +15,7 @@ then Numba leaves out what it is for, or True, for GELU.
 import numpy as np
 from numba import njit
 
+from chainrule.kernels.compiled.closures import closure
 from chainrule.kernels.compiled.elementwise import INVERSE_ROOT_TWO_PI, gelu, gelu_slope
 from chainrule.kernels.compiled.tile import VECTOR_BYTES, copy, load, relu, store, zeros
 from chainrule.kernels.compiled.vectors import keep_where_positive, row_by_row
@@ -69,9 +70,8 @@ def repeat(values, rows):
     C = values.shape[1]
     for r in range(len(rows)):
         for start in range(0, rows.shape[1], C):
-            piece = rows[r, start : start + C]
             for c in range(C):
-                piece[c] = values[r, c]
+                rows[r, start + c] = values[r, c]
 
 
 @njit(**INNER)
@@ -79,9 +79,8 @@ def fold(row, divisor, totals):
     """The sums over a period, channel by channel, divided."""
     fill(totals, 0)
     for start in range(0, row.size, totals.size):
-        piece = row[start : start + totals.size]
         for c in range(totals.size):
-            totals[c] += piece[c]
+            totals[c] += row[start + c]
     for c in range(totals.size):
         totals[c] /= divisor
 
@@ -89,7 +88,7 @@ def fold(row, divisor, totals):
 def moment_of(vectors):
     """One strip of a block: the sums, or the sums of the squared distances from the centre."""
 
-    @njit(**INNER)
+    @closure(vectors)
     def moment(x, start, stop, centre, squared, total, first):
         lanes, period = VECTOR_BYTES // x.itemsize, total.size
         sums, middle = load(zeros(x, vectors, 1), total, first, lanes), load(zeros(x, vectors, 1), centre, first, lanes)
@@ -122,7 +121,8 @@ def moment_of_block(x, start, stop, centre, squared, total):
 def moments(x, samples, block, period, block_moments, parts, part):
     """For each block (blocks, 2, C): the mean, and the sum of the squared distances from it, in which nothing cancels."""
     blocks, C = len(block_moments), block_moments.shape[2]
-    total, edge, centre, one = np.empty(period, x.dtype), np.empty(period, x.dtype), np.zeros((1, period), x.dtype), x.dtype.type(1)
+    total, edge, centre = np.empty(period, x.dtype), np.empty(period, x.dtype), np.zeros((1, period), x.dtype)
+    one, beginning = x.dtype.type(1), np.int64(0)
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         start, stop, _ = block_of(x, samples, block, b)
         whole = start + (stop - start) // period * period
@@ -132,7 +132,7 @@ def moments(x, samples, block, period, block_moments, parts, part):
             if whole < stop:
                 copy(edge, 0, centre[0], 0, period) if squared else fill(edge, 0)  # adds nothing
                 copy(edge, 0, x, whole, stop - whole)
-                moment_of_block(edge, 0, period, centre[0], squared, total)
+                moment_of_block(edge, beginning, period, centre[0], squared, total)
             fold(total, one if squared else x.dtype.type((stop - start) // C), block_moments[b, int(squared)])
             repeat(block_moments[b], centre)
 
@@ -165,12 +165,12 @@ def statistics(block_moments, length, block, groups, eps, gamma, beta, coefficie
 def normalize_of(vectors):
     """One strip of max(0, (x - centre) * scale + shift + skip), or without the maximum, or without skip."""
 
-    @njit(**INNER)
+    @closure(vectors)
     def normalize_strip(x, start, stop, skip, skip_start, rows, rectify, out, out_start, first):
-        lanes, one = VECTOR_BYTES // x.itemsize, zeros(x, vectors, 1)
-        centre, scale = load(one, rows[CENTRE], first, lanes), load(one, rows[SCALE], first, lanes)
-        shift = load(one, rows[SHIFT], first, lanes)
-        for i in range(first, stop - start, rows.shape[1]):
+        lanes, period, one = VECTOR_BYTES // x.itemsize, rows.shape[1], zeros(x, vectors, 1)
+        centre, scale = load(one, rows, CENTRE * period + first, lanes), load(one, rows, SCALE * period + first, lanes)
+        shift = load(one, rows, SHIFT * period + first, lanes)
+        for i in range(first, stop - start, period):
             tile = scaled(load(one, x, start + i, lanes), centre, scale, shift)
             if skip.size:
                 tile = add(tile, load(one, skip, skip_start + i, lanes))
@@ -204,7 +204,8 @@ def normalize_block(x, start, stop, skip, rows, rectify, out, out_start, edge):
         copy(edge[0], 0, x, whole, stop - whole)
         if skip.size:
             copy(edge[1], 0, skip, whole, stop - whole)
-        normalize_periods(edge[0], 0, period, edge[1] if skip.size else skip, 0, rows, rectify, edge[0], 0)
+        beginning = np.int64(0)
+        normalize_periods(edge[0], beginning, period, edge[1] if skip.size else skip, beginning, rows, rectify, edge[0], beginning)
         copy(out, out_start + whole - start, edge[0], 0, stop - whole)
 
 
@@ -228,7 +229,7 @@ def normalize(x, skip, samples, block, period, coefficients, rectify, smooth, ou
 @njit(**INNER)
 def before_gelu(dout, x, start, stop, rows, g, edge):
     """g = the gradient of a block before GELU, whose argument is computed again."""
-    normalize_block(x, start, stop, x[:0], rows, False, g, start, edge)
+    normalize_block(x, start, stop, x[:0], rows, np.bool_(False), g, start, edge)
     highest, density = g.dtype.type(40), g.dtype.type(INVERSE_ROOT_TWO_PI)
     above, here = dout[start:stop], g[start:stop]
     for k in range(here.size):
@@ -238,7 +239,7 @@ def before_gelu(dout, x, start, stop, rows, g, edge):
 def before_relu_of(vectors):
     """The gradient before ReLU, of a tile: where out is positive, or, if there is no out, what out was computed from x."""
 
-    @njit(**INNER)
+    @closure(vectors)
     def before_relu(g, out, i, x, centre, scale, shift):
         lanes = VECTOR_BYTES // out.itemsize
         passed = load(zeros(out, vectors, 1), out, i, lanes) if out.size else scaled(x, centre, scale, shift)
@@ -247,16 +248,22 @@ def before_relu_of(vectors):
     return before_relu
 
 
-def sums_of(vectors):
-    """One strip of a block: the sums of g, which is dout before ReLU, and of g * (x - centre)."""
-    before_relu = before_relu_of(vectors)
+before_relu_wide, before_relu_single = before_relu_of(WIDE), before_relu_of(1)
 
-    @njit(**INNER)
+
+def sums_of(vectors, before_relu):
+    """One strip of a block: the sums of g, which is dout before ReLU, and of g * (x - centre)."""
+
+    @closure(vectors)
     def sums_strip(dout, out, x, start, stop, rows, rectified, total_g, total_gx, first):
-        lanes, one = VECTOR_BYTES // x.itemsize, zeros(x, vectors, 1)
-        centre, scale = load(one, rows[CENTRE], first, lanes), load(one, rows[SCALE], first, lanes)
-        shift, sum_g, sum_gx = load(one, rows[SHIFT], first, lanes), load(one, total_g, first, lanes), load(one, total_gx, first, lanes)
-        for i in range(start + first, stop, rows.shape[1]):
+        lanes, period, one = VECTOR_BYTES // x.itemsize, rows.shape[1], zeros(x, vectors, 1)
+        centre, scale = load(one, rows, CENTRE * period + first, lanes), load(one, rows, SCALE * period + first, lanes)
+        shift, sum_g, sum_gx = (
+            load(one, rows, SHIFT * period + first, lanes),
+            load(one, total_g, first, lanes),
+            load(one, total_gx, first, lanes),
+        )
+        for i in range(start + first, stop, period):
             g, values = load(one, dout, i, lanes), load(one, x, i, lanes)
             if rectified:
                 g = before_relu(g, out, i, values, centre, scale, shift)
@@ -267,7 +274,7 @@ def sums_of(vectors):
     return sums_strip
 
 
-sums_wide, sums_single = sums_of(WIDE), sums_of(1)
+sums_wide, sums_single = sums_of(WIDE, before_relu_wide), sums_of(1, before_relu_single)
 
 
 @njit(**INNER)
@@ -305,7 +312,7 @@ def sums(dout, out, x, samples, block, period, coefficients, rectified, smooth, 
             copy(edge[1], 0, x, whole, stop - whole)
             if out.size:
                 copy(edge[2], 0, out, whole, stop - whole)
-            sums_periods(edge[0], edge[2] if out.size else out, edge[1], 0, period, rows, rectified, total_g, total_gx)
+            sums_periods(edge[0], edge[2] if out.size else out, edge[1], np.int64(0), period, rows, rectified, total_g, total_gx)
         fold(total_g, one, block_sums[b, 0])
         fold(total_gx, one, block_sums[b, 1])
 
@@ -335,17 +342,16 @@ def totals(block_sums, length, groups, gamma, took_statistics, coefficients, dga
                 coefficients[sample, OFFSET, c], coefficients[sample, SLOPE, c] = mean_g * factor, mean_gx * factor * inverse_std
 
 
-def gradients_of(vectors):
+def gradients_of(vectors, before_relu):
     """One strip of dx, and of dskip, which is the gradient before ReLU."""
-    before_relu = before_relu_of(vectors)
 
-    @njit(**INNER)
+    @closure(vectors)
     def gradients_strip(dout, out, x, start, stop, rows, rectified, dskip, dx, first):
-        lanes, one = VECTOR_BYTES // x.itemsize, zeros(x, vectors, 1)
-        centre, scale = load(one, rows[CENTRE], first, lanes), load(one, rows[SCALE], first, lanes)
-        shift, offset = load(one, rows[SHIFT], first, lanes), load(one, rows[OFFSET], first, lanes)
-        slope = load(one, rows[SLOPE], first, lanes)
-        for i in range(start + first, stop, rows.shape[1]):
+        lanes, period, one = VECTOR_BYTES // x.itemsize, rows.shape[1], zeros(x, vectors, 1)
+        centre, scale = load(one, rows, CENTRE * period + first, lanes), load(one, rows, SCALE * period + first, lanes)
+        shift, offset = load(one, rows, SHIFT * period + first, lanes), load(one, rows, OFFSET * period + first, lanes)
+        slope = load(one, rows, SLOPE * period + first, lanes)
+        for i in range(start + first, stop, period):
             g, values = load(one, dout, i, lanes), load(one, x, i, lanes)
             if rectified:
                 g = before_relu(g, out, i, values, centre, scale, shift)
@@ -356,7 +362,7 @@ def gradients_of(vectors):
     return gradients_strip
 
 
-gradients_wide, gradients_single = gradients_of(WIDE), gradients_of(1)
+gradients_wide, gradients_single = gradients_of(WIDE, before_relu_wide), gradients_of(1, before_relu_single)
 
 
 @njit(**INNER)
@@ -386,8 +392,9 @@ def gradients(dout, out, x, samples, block, period, coefficients, rectified, dsk
             copy(edge[1], 0, x, whole, stop - whole)
             if out.size:
                 copy(edge[2], 0, out, whole, stop - whole)
+            skip_edge = edge[3] if dskip.size else dskip
             gradients_periods(
-                edge[0], edge[2] if out.size else out, edge[1], 0, period, rows, rectified, edge[3] if dskip.size else dskip, edge[0]
+                edge[0], edge[2] if out.size else out, edge[1], np.int64(0), period, rows, rectified, skip_edge, edge[0]
             )  # fmt: skip
             copy(dx, whole, edge[0], 0, stop - whole)
             if dskip.size:
