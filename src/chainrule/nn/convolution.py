@@ -11,7 +11,69 @@ from chainrule.nn.module import Module, Parameter
 __all__ = ["Conv2d", "ConvTranspose2d"]
 
 
-class Conv2d(Module):
+class _Convolution(Module):
+    """What Conv2d and ConvTranspose2d share; `entry` is their name in the table of functions."""
+
+    entry: str
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride, dilation, groups, bias, padding_mode, dtype):
+        name = type(self).__name__
+        _check_channels(name, in_channels, out_channels, groups, padding_mode)
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size, self.stride = pair(name, "kernel_size", kernel_size), pair(name, "stride", stride)
+        self.dilation, self.padding, self.output_padding = pair(name, "dilation", dilation), (0, 0), (0, 0)
+        sides = (in_channels, out_channels // groups) if self.entry == "conv_transpose" else (out_channels, in_channels // groups)
+        # in memory (KH, KW, second, first), C-contiguous
+        self.weight = Parameter(np.empty((*self.kernel_size, sides[1], sides[0]), dtype).transpose(3, 2, 0, 1))
+        self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
+
+    def conv_param(self) -> dict:
+        """The functional contract's dictionary."""
+        raise NotImplementedError
+
+    def check_input(self, x):
+        raise NotImplementedError
+
+    def reset_parameters(self, rng):
+        bound = 1 / np.sqrt(math.prod(self.weight.shape[1:]))
+        self.weight.data[...] = rng.uniform(-bound, bound, self.weight.shape)
+        if self.bias is not None:
+            self.bias.data[...] = rng.uniform(-bound, bound, self.bias.shape)
+        return self
+
+    def forward(self, x):
+        """x (N, C, H, W) -> (N, F, OH, OW)."""
+        self.check_input(x)
+        bias = None if self.bias is None else self.bias.data
+        out, cache = getattr(self.functions, self.entry).forward(x, self.weight.data, bias, self.conv_param())
+        self._cache = cache, out.shape
+        return out
+
+    def backward(self, dout):
+        """dout (N, F, OH, OW) -> dx (N, C, H, W); adds to the gradients of weight and bias."""
+        cache, shape = self.cached()
+        self.check_dout(dout, shape)
+        dx, dw, db = getattr(self.functions, self.entry).backward(dout, cache)
+        self.weight.accumulate(dw)
+        if self.bias is not None:
+            self.bias.accumulate(db)
+        return dx
+
+    def extra_repr(self):
+        """PyTorch's text: what is not the default."""
+        said = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        if self.padding != (0, 0):
+            said += f", padding={self.padding}"
+        if self.dilation != (1, 1):
+            said += f", dilation={self.dilation}"
+        if self.output_padding != (0, 0):
+            said += f", output_padding={self.output_padding}"
+        if self.groups != 1:
+            said += f", groups={self.groups}"
+        return said if self.bias is not None else said + ", bias=False"
+
+
+class Conv2d(_Convolution):
     """Slide `out_channels` filters over an image: cross-correlation, as in PyTorch (LeCun et al. 1998).
 
     Parameters
@@ -35,6 +97,8 @@ class Conv2d(Module):
     bias : (F,) or None
     """
 
+    entry = "conv"
+
     def __init__(
         self,
         in_channels,
@@ -50,13 +114,8 @@ class Conv2d(Module):
         dtype=np.float32,
         rng=None,
     ):
-        _check_channels("Conv2d", in_channels, out_channels, groups, padding_mode)
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size, self.stride = pair("Conv2d", "kernel_size", kernel_size), pair("Conv2d", "stride", stride)
-        self.dilation = pair("Conv2d", "dilation", dilation)
+        super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups, bias, padding_mode, dtype)
         self.padding, self._pad = self._padding(padding)
-        self.weight = _filters(out_channels, in_channels // groups, self.kernel_size, dtype)
-        self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
         self.reset_parameters(rng or np.random.default_rng())
 
     def _padding(self, padding):
@@ -73,28 +132,6 @@ class Conv2d(Module):
         both = [step * (side - 1) for step, side in zip(self.dilation, self.kernel_size, strict=True)]
         return padding, tuple((total // 2, total - total // 2) for total in both)
 
-    def reset_parameters(self, rng):
-        _draw_uniformly(self, rng)
-        return self
-
-    def forward(self, x):
-        """x (N, C, H, W) -> (N, F, OH, OW)."""
-        self.check_input(x)
-        bias = None if self.bias is None else self.bias.data
-        out, cache = self.functions.conv.forward(x, self.weight.data, bias, self.conv_param())
-        self._cache = cache, out.shape
-        return out
-
-    def backward(self, dout):
-        """dout (N, F, OH, OW) -> dx (N, C, H, W); adds to the gradients of weight and bias."""
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
-        dx, dw, db = self.functions.conv.backward(dout, cache)
-        self.weight.accumulate(dw)
-        if self.bias is not None:
-            self.bias.accumulate(db)
-        return dx
-
     def check_input(self, x):
         check_image("Conv2d", x, self.in_channels, self.weight.dtype)
         conv_geometry("Conv2d", x.shape, self.weight.shape, self.conv_param())
@@ -103,11 +140,8 @@ class Conv2d(Module):
         """The functional contract's dictionary."""
         return {"stride": self.stride, "pad": self._pad, "dilation": self.dilation, "groups": self.groups}
 
-    def extra_repr(self):
-        return _text(self)
 
-
-class ConvTranspose2d(Module):
+class ConvTranspose2d(_Convolution):
     """The transpose of a convolution's linear map, which enlarges an image: `Conv2d`'s backward pass as a forward one (Zeiler et al. 2010).
 
     Parameters
@@ -126,6 +160,8 @@ class ConvTranspose2d(Module):
     bias : (F,) or None
     """
 
+    entry = "conv_transpose"
+
     def __init__(
         self,
         in_channels,
@@ -142,39 +178,12 @@ class ConvTranspose2d(Module):
         dtype=np.float32,
         rng=None,
     ):
-        name = "ConvTranspose2d"
-        _check_channels(name, in_channels, out_channels, groups, padding_mode)
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size, self.stride = pair(name, "kernel_size", kernel_size), pair(name, "stride", stride)
-        self.padding, self.dilation = pair(name, "padding", padding, low=0), pair(name, "dilation", dilation)
-        self.output_padding = pair(name, "output_padding", output_padding, low=0)
+        super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups, bias, padding_mode, dtype)
+        self.padding = pair("ConvTranspose2d", "padding", padding, low=0)
+        self.output_padding = pair("ConvTranspose2d", "output_padding", output_padding, low=0)
         if any(extra >= step for extra, step in zip(self.output_padding, self.stride, strict=True)):
-            raise ValueError(f"{name}: output_padding is {output_padding}; it must be less than the stride, {stride}")
-        self.weight = _filters(in_channels, out_channels // groups, self.kernel_size, dtype)
-        self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
+            raise ValueError(f"ConvTranspose2d: output_padding is {output_padding}; it must be less than the stride, {stride}")
         self.reset_parameters(rng or np.random.default_rng())
-
-    def reset_parameters(self, rng):
-        _draw_uniformly(self, rng)
-        return self
-
-    def forward(self, x):
-        """x (N, C, H, W) -> (N, F, OH, OW)."""
-        self.check_input(x)
-        bias = None if self.bias is None else self.bias.data
-        out, cache = self.functions.conv_transpose.forward(x, self.weight.data, bias, self.conv_param())
-        self._cache = cache, out.shape
-        return out
-
-    def backward(self, dout):
-        """dout (N, F, OH, OW) -> dx (N, C, H, W); adds to the gradients of weight and bias."""
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
-        dx, dw, db = self.functions.conv_transpose.backward(dout, cache)
-        self.weight.accumulate(dw)
-        if self.bias is not None:
-            self.bias.accumulate(db)
-        return dx
 
     def check_input(self, x):
         check_image("ConvTranspose2d", x, self.in_channels, self.weight.dtype)
@@ -190,9 +199,6 @@ class ConvTranspose2d(Module):
             "output_pad": self.output_padding,
         }
 
-    def extra_repr(self):
-        return _text(self)
-
 
 def _check_channels(name, in_channels, out_channels, groups, padding_mode):
     for argument, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
@@ -203,29 +209,3 @@ def _check_channels(name, in_channels, out_channels, groups, padding_mode):
             raise ValueError(f"{name}: {argument} is {value}, not divisible by groups = {groups}; use a multiple of {groups}, or groups=1")
     if padding_mode != "zeros":
         raise ValueError(f'{name}: padding_mode is {padding_mode!r}; only "zeros" is offered')
-
-
-def _filters(first, second, kernel_size, dtype):
-    """(first, second, KH, KW), in memory a C-contiguous (KH, KW, second, first)."""
-    return Parameter(np.empty((*kernel_size, second, first), dtype).transpose(3, 2, 0, 1))
-
-
-def _draw_uniformly(module, rng):
-    bound = 1 / np.sqrt(math.prod(module.weight.shape[1:]))
-    module.weight.data[...] = rng.uniform(-bound, bound, module.weight.shape)
-    if module.bias is not None:
-        module.bias.data[...] = rng.uniform(-bound, bound, module.bias.shape)
-
-
-def _text(module):
-    """PyTorch's text: what is not the default."""
-    said = f"{module.in_channels}, {module.out_channels}, kernel_size={module.kernel_size}, stride={module.stride}"
-    if module.padding != (0, 0):
-        said += f", padding={module.padding}"
-    if module.dilation != (1, 1):
-        said += f", dilation={module.dilation}"
-    if getattr(module, "output_padding", (0, 0)) != (0, 0):
-        said += f", output_padding={module.output_padding}"
-    if module.groups != 1:
-        said += f", groups={module.groups}"
-    return said if module.bias is not None else said + ", bias=False"
