@@ -21,6 +21,7 @@ SCRATCH = 1 << 19  # bytes of scratch that they may take, half of an L2 cache; o
 FEW = 4  # channels; images of so many are put in order as they are copied, others before
 LAST = (0, 2, 3, 1)  # the order of axes of images that lie channels-last
 TAPS = (2, 3, 1, 0)  # and of weights that lie tap by tap: (KH, KW, C / groups, F)
+BACK = {LAST: (0, 3, 1, 2), TAPS: (3, 2, 0, 1), (0,): (0,)}  # the orders that undo these
 
 
 def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
@@ -331,7 +332,7 @@ def _room(buffer, name, shape, dtype, order):
 
 def _deliver(rows, buffer, order):
     """The result with its axes in their own order, in the caller's buffer if there is one."""
-    result = rows.transpose(np.argsort(order))
+    result = rows.transpose(BACK[order])
     if buffer is None:
         return result
     if not np.may_share_memory(rows, buffer):

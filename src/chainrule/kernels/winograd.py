@@ -191,7 +191,9 @@ def _scratch(sizes, columns, edge, dtype, parts):
     lanes = _lanes(dtype)
     each = 36 * (sizes.V_stride + sizes.M_stride) + columns * 6 * (4 * sizes.TW + 2) * lanes + edge
     memory = empty((parts * (-(-each // lanes) * lanes) + lanes,), dtype)
-    start = -memory.ctypes.data % (lanes * memory.itemsize) // memory.itemsize  # a vector across two cache lines costs two accesses
+    start = (
+        -memory.__array_interface__["data"][0] % (lanes * memory.itemsize) // memory.itemsize
+    )  # a vector across two cache lines costs two accesses
     return memory[start : memory.size - lanes + start]
 
 
