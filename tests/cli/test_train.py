@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from chainrule.cli.console import percent
+from chainrule.training import memory
 from chainrule.training.storage import load_arrays
 
 SMALL = ["fully-connected", "--hidden", "20", "10", "--normalization", "batch"]
@@ -53,6 +54,14 @@ def test_the_configuration_of_a_run_repeats_it_bit_for_bit(chainrule, trained, t
     assert again.code == 0, again.err
     for kind in ("last", "best"):
         assert result(tmp_path / "runs" / "again", kind) == result(tmp_path / "runs" / "fc", kind)
+
+
+def test_a_run_refused_for_want_of_memory_leaves_its_name_free(chainrule, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**10)
+    ended = chainrule("train", *SMALL, "--name", "fc")
+    assert ended.code == 1
+    assert "more memory" in ended.err
+    assert not (tmp_path / "runs" / "fc").exists()
 
 
 def test_epochs_are_written_as_csv_and_for_tensorboard_on_request(chainrule, tmp_path):

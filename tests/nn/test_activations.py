@@ -61,3 +61,12 @@ def test_backward_before_forward_is_refused(nn, name, arguments):
 def test_an_unknown_approximation_is_refused():
     with pytest.raises(ValueError, match=r"^GELU: approximate is 'erf'; it must be"):
         library.GELU("erf")
+
+
+@EVERY_ACTIVATION
+@pytest.mark.parametrize("shape", [(2, 3, 1, 1), (4, 5), (2, 3, 4, 5, 1)], ids=str)
+def test_a_dout_of_another_shape_is_refused(nn, name, arguments, shape):
+    module = getattr(nn, name)(**arguments)
+    module(np.ones((2, 3, 4, 5)))
+    with pytest.raises(ValueError, match=rf"^{name}: dout has shape .*; expected \(2, 3, 4, 5\), like the output$"):
+        module.backward(np.ones(shape))

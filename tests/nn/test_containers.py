@@ -71,6 +71,13 @@ def test_flatten_refuses_axes_that_are_not_there(nn, axes, shape):
     assert str(caught.value) == f"Flatten: x has shape {shape}, which has no axes {axes[0]} to {axes[1]}; is the batch axis missing?"
 
 
+def test_flatten_refuses_a_dout_of_another_shape(nn):
+    flatten = nn.Flatten()
+    flatten(np.zeros((2, 3, 4)))
+    with pytest.raises(ValueError, match=r"^Flatten: dout has shape \(12, 2\); expected \(2, 12\), like the output$"):
+        flatten.backward(np.zeros((12, 2)))
+
+
 def test_a_sequential_is_a_sequence():
     layers = [library.Linear(3, 4), library.ReLU(), library.Linear(4, 2)]
     network = library.Sequential(*layers)

@@ -76,6 +76,13 @@ def test_channels_of_what_is_no_image_are_refused(nn):
         dropout.backward(np.zeros((2, 3, 1, 1)))
 
 
+def test_a_dout_of_another_shape_is_refused(nn):
+    dropout = nn.Dropout()
+    dropout(np.zeros((4, 5)))
+    with pytest.raises(ValueError, match=r"^Dropout: dout has shape \(4, 1\); expected \(4, 5\), like the output$"):
+        dropout.backward(np.zeros((4, 1)))
+
+
 @pytest.mark.parametrize("kind", [Dropout, Dropout2d])
 def test_text_is_torchs(kind):
     assert repr(kind(0.25)) == repr(getattr(torch.nn, kind.__name__)(0.25))

@@ -34,20 +34,21 @@ def fully_connected():
 @pytest.mark.parametrize("images", [50, 128])
 def test_the_estimate_is_what_a_step_allocates(build, images):
     model, criterion = build(), nn.CrossEntropyLoss()
-    estimate = step_memory(model, criterion, IMAGE, images)
     plan, labels = Plan(model), np.zeros(images, np.int64)
 
     def step():
-        criterion(plan.forward(np.zeros((images, *IMAGE), np.float32)), labels)
-        plan.backward(criterion.backward())
+        tracemalloc.start()
+        try:
+            criterion(plan.forward(np.zeros((images, *IMAGE), np.float32)), labels)
+            plan.backward(criterion.backward())
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
 
+    # the least of several: a thread that an earlier test left behind may allocate meanwhile
+    estimate = min(step_memory(model, criterion, IMAGE, images) for _ in range(3))
     step()
-    tracemalloc.start()
-    try:
-        step()
-        measured = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    measured = min(step() for _ in range(3))
     # the most is held at one moment of a small batch, and perhaps at another one of a large batch, with one more array of hidden values
     assert estimate == pytest.approx(measured, rel=0.2)
 

@@ -82,6 +82,7 @@ def train(
     progress = Progress(settings)
     trainer = build_trainer(settings, data, callbacks=[progress])
     out.print(_headline(settings, data, trainer), markup=False)
+    trainer.check_memory()  # before a run takes the name
     if overfit_batch:
         return _overfit_batch(trainer)
     if find_lr:

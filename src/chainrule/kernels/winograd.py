@@ -1,8 +1,9 @@
 """Convolution with 3x3 kernels at stride 1 by Winograd's algorithm: a quarter of the multiplications, at the price of some digits.
 
 Its errors, relative to the largest value of a result, are about 1e-5 in float32 for the output and dx, and 4e-5 for dw, where a direct
-convolution has 1e-6; below 1e-12 in float64. Results are the same bits at every run with the same number of threads; with another number
-dw and db differ by rounding, and nothing else. `chainrule.kernels.compiled.winograd` has the algorithm.
+convolution has 1e-6; below 1e-12 in float64. Values over 1e36 overflow on the way; an infinity, or a NaN, makes NaN of all outputs of the
+4x4 tiles that see it. Results are the same bits at every run with the same number of threads; with another number dw and db differ by
+rounding, and nothing else. `chainrule.kernels.compiled.winograd` has the algorithm.
 """
 
 import numpy as np

@@ -5,57 +5,60 @@ from chainrule.nn.module import Module
 __all__ = ["GELU", "LeakyReLU", "ReLU", "Sigmoid", "Tanh"]
 
 
-class ReLU(Module):
-    """max(0, x), elementwise (Nair & Hinton 2010); gradient 0 at x = 0, as in PyTorch."""
+class _Elementwise(Module):
+    """A function of each number; `entry` is its name in the table of functions."""
+
+    entry: str
+
+    def arguments(self) -> tuple:
+        """What the function takes besides x."""
+        return ()
 
     def forward(self, x):
-        out, self._cache = self.functions.relu.forward(x)
+        out, cache = getattr(self.functions, self.entry).forward(x, *self.arguments())
+        self._cache = cache, out.shape
         return out
 
     def backward(self, dout):
-        return self.functions.relu.backward(dout, self.cached())
+        cache, shape = self.cached()
+        self.check_dout(dout, shape)
+        return getattr(self.functions, self.entry).backward(dout, cache)
 
 
-class LeakyReLU(Module):
+class ReLU(_Elementwise):
+    """max(0, x), elementwise (Nair & Hinton 2010); gradient 0 at x = 0, as in PyTorch."""
+
+    entry = "relu"
+
+
+class LeakyReLU(_Elementwise):
     """x where x > 0, negative_slope * x elsewhere (Maas, Hannun & Ng 2013)."""
+
+    entry = "leaky_relu"
 
     def __init__(self, negative_slope=0.01):
         self.negative_slope = negative_slope
 
-    def forward(self, x):
-        out, self._cache = self.functions.leaky_relu.forward(x, self.negative_slope)
-        return out
-
-    def backward(self, dout):
-        return self.functions.leaky_relu.backward(dout, self.cached())
+    def arguments(self):
+        return (self.negative_slope,)
 
     def extra_repr(self):
         return f"negative_slope={self.negative_slope}"
 
 
-class Sigmoid(Module):
+class Sigmoid(_Elementwise):
     """1 / (1 + exp(-x)), elementwise."""
 
-    def forward(self, x):
-        out, self._cache = self.functions.sigmoid.forward(x)
-        return out
-
-    def backward(self, dout):
-        return self.functions.sigmoid.backward(dout, self.cached())
+    entry = "sigmoid"
 
 
-class Tanh(Module):
+class Tanh(_Elementwise):
     """tanh(x), elementwise."""
 
-    def forward(self, x):
-        out, self._cache = self.functions.tanh.forward(x)
-        return out
-
-    def backward(self, dout):
-        return self.functions.tanh.backward(dout, self.cached())
+    entry = "tanh"
 
 
-class GELU(Module):
+class GELU(_Elementwise):
     """x * Phi(x), Phi the normal distribution function (Hendrycks & Gimpel 2016).
 
     Parameters
@@ -67,16 +70,7 @@ class GELU(Module):
         if approximate not in ("none", "tanh"):
             raise ValueError(f'GELU: approximate is {approximate!r}; it must be "none" or "tanh"')
         self.approximate = approximate
-
-    def forward(self, x):
-        out, self._cache = self._pair().forward(x)
-        return out
-
-    def backward(self, dout):
-        return self._pair().backward(dout, self.cached())
-
-    def _pair(self):
-        return self.functions.gelu if self.approximate == "none" else self.functions.gelu_tanh
+        self.entry = "gelu" if approximate == "none" else "gelu_tanh"
 
     def extra_repr(self):
         return f"approximate='{self.approximate}'"

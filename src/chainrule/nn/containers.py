@@ -129,12 +129,15 @@ class Flatten(Module):
             raise ValueError(
                 f"Flatten: x has shape {x.shape}, which has no axes {self.start_dim} to {self.end_dim}; is the batch axis missing?"
             )
-        self._cache = x.shape
         start, end = self.start_dim % x.ndim, self.end_dim % x.ndim + 1
-        return self.functions.contiguous(x).reshape(*x.shape[:start], math.prod(x.shape[start:end]), *x.shape[end:])
+        out = self.functions.contiguous(x).reshape(*x.shape[:start], math.prod(x.shape[start:end]), *x.shape[end:])
+        self._cache = x.shape, out.shape
+        return out
 
     def backward(self, dout):
-        return dout.reshape(self.cached())
+        x_shape, shape = self.cached()
+        self.check_dout(dout, shape)
+        return dout.reshape(x_shape)
 
     def extra_repr(self):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -24,11 +24,14 @@ class Dropout(Module):
         self.rng = rng or np.random.default_rng()
 
     def forward(self, x):
-        out, self._cache = self.functions.dropout.forward(x, self._dropout_param())
+        out, cache = self.functions.dropout.forward(x, self._dropout_param())
+        self._cache = cache, out.shape
         return out
 
     def backward(self, dout):
-        return self.functions.dropout.backward(dout, self.cached())
+        cache, shape = self.cached()
+        self.check_dout(dout, shape)
+        return self.functions.dropout.backward(dout, cache)
 
     def _dropout_param(self):
         return {"p": 1 - self.p, "mode": "train" if self.training else "test", "rng": self.rng}

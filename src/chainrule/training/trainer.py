@@ -100,6 +100,11 @@ class Trainer:
     def steps_per_epoch(self) -> int:
         return math.ceil(len(self.data.train) / self.batch_size)
 
+    def check_memory(self):
+        """Raise MemoryError if a step of the hand-written engine needs more memory than there is; `fit` asks first of all."""
+        if isinstance(self.engine, HandEngine):
+            check_memory(self.model, self.engine.criterion, self.data.image_shape, min(self.batch_size, len(self.data.train)))
+
     def fit(self, epochs: int) -> History:
         """Train until `epochs` epochs are done, counting those before a resume.
 
@@ -116,8 +121,7 @@ class Trainer:
         """
         if epochs < 1:
             raise ValueError(f"epochs is {epochs}; it must be at least 1")
-        if isinstance(self.engine, HandEngine):
-            check_memory(self.model, self.engine.criterion, self.data.image_shape, min(self.batch_size, len(self.data.train)))
+        self.check_memory()
         self.stopped, self._complete = None, False
         with deferred_interrupt() as interrupt:
             self._first_checkpoint()
