@@ -48,6 +48,27 @@ def test_a_kernel_is_compiled_once_and_its_name_is_told(tmp_path):
     assert output(step("float32", "float64", NUMBA_CACHE_DIR=folder, NUMBA_NUM_THREADS="1")) == ""
 
 
+IMAGES = """
+import numpy as np
+from chainrule import kernels
+kernels.on_compile(lambda name: print("compiles", name))
+x, w, b = np.ones((2, 4, 8, 8), np.float32), np.ones((4, 4, 3, 3), np.float32), np.ones(4, np.float32)
+for filters, groups in ((w, 1), (w[:, :1], 4)):
+    out, cache = kernels.conv_direct_forward(x, filters, b, {"pad": 1, "groups": groups})
+    kernels.conv_direct_backward(out, cache)
+pool_param = {"pool_height": 2, "pool_width": 2, "stride": 2}
+kernels.conv_relu_pool_forward(x, w, b, {"pad": 1}, pool_param)
+out, cache = kernels.spatial_batchnorm_relu_forward(x, b, b, {"mode": "train"})
+kernels.spatial_batchnorm_relu_backward(out, cache)
+"""
+
+
+def test_what_images_need_is_compiled_once(tmp_path):
+    first, second = (output(start(IMAGES, NUMBA_CACHE_DIR=str(tmp_path))) for _ in range(2))
+    assert "compiles backward" in first
+    assert second == ""
+
+
 def test_two_processes_fill_the_cache_at_once(tmp_path):
     folder = str(tmp_path)
     processes = [step(dtype, NUMBA_CACHE_DIR=folder) for dtype in ("float32", "float64", "float32", "float64")]
@@ -75,6 +96,9 @@ def test_without_a_folder_to_write_to_the_cache_is_temporary(variables, tmp_path
     environment = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null/cache", "TMPDIR": str(tmp_path)} | variables
     assert output(step("float32", **environment, without=("NUMBA_CACHE_DIR",))) == "compiles sgd\n"
     assert list(tmp_path.iterdir()) == []
+    asks = "from chainrule import kernels; print(kernels.cache_is_kept())"
+    assert output(start(asks, **environment, without=("NUMBA_CACHE_DIR",))) == "False\n"
+    assert output(start(asks, NUMBA_CACHE_DIR=str(tmp_path))) == "True\n"
 
 
 def test_without_a_home_it_works(tmp_path):

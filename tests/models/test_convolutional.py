@@ -76,7 +76,7 @@ def test_an_image_too_small_to_pool_is_refused():
 
 
 def test_blocks_without_convolutions_are_refused():
-    with pytest.raises(ValueError, match=r"^convnet: convolutions is 0; a block needs at least 1$"):
+    with pytest.raises(ValueError, match=r"^convnet: convolutions is 0; expected a whole number, at least 1$"):
         convnet(nn, convolutions=0)
 
 

@@ -78,7 +78,9 @@ def test_each_block_ends_in_the_activation_behind_the_sum():
 @pytest.mark.parametrize(
     ("blocks", "message"),
     [
-        ((2, 0), "resnet: blocks is (2, 0); stage 2 needs at least 1"),
+        ((2, 0), "resnet: blocks is (2, 0); expected a tuple of whole numbers, each at least 1"),
+        (2, "resnet: blocks is 2; expected a tuple of whole numbers, each at least 1"),
+        ((2.0,), "resnet: blocks is (2.0,); expected a tuple of whole numbers, each at least 1"),
         ((), "resnet: blocks is empty; give the number of blocks of each stage, at least one"),
     ],
     ids=str,

@@ -269,3 +269,15 @@ def test_a_module_without_forward_or_backward_says_so():
 
 def test_text_of_a_parameter():
     assert repr(Parameter(np.zeros((2, 3), np.float32))) == "Parameter(shape=(2, 3), dtype=float32)"
+
+
+@pytest.mark.parametrize("x", [[[1.0, 2.0]], None, 3.0], ids=str)
+def test_an_input_that_is_no_array_is_refused(nn, x):
+    with pytest.raises(TypeError, match=r"^ReLU: the input is of type (list|NoneType|float); expected a NumPy array$"):
+        nn.ReLU()(x)
+
+
+def test_sizes_that_are_no_whole_numbers_are_refused(nn):
+    for build in (lambda: nn.Linear(2.5, 3), lambda: nn.Conv2d(2.5, 4, 3), lambda: nn.BatchNorm2d(2.5)):
+        with pytest.raises(TypeError, match=r"is 2\.5; expected a whole number$"):
+            build()

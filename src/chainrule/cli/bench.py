@@ -1,6 +1,7 @@
 """`chainrule bench`."""
 
 import contextlib
+import functools
 import importlib.util
 from typing import Annotated
 
@@ -80,7 +81,10 @@ def _check_installed(engines):
 
 @contextlib.contextmanager
 def _progress():
-    """A function that shows on the terminal what happens now."""
+    """A function that shows what happens now: on a terminal in one line that changes, elsewhere line by line."""
+    if not err.is_terminal:
+        yield functools.cache(lambda text: err.print(text, style="dim", markup=False))  # each text once
+        return
     with err.status("") as status:
         yield status.update
 

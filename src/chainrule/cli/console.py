@@ -37,7 +37,8 @@ def announce_compilation():
     def say(*_):
         if not said:
             said.append(True)
-            err.print("compiling the kernels for this processor (some seconds, once; they are kept)", style="dim")
+            kept = "once; they are kept" if kernels.cache_is_kept() else "each time: no folder can be written to; NUMBA_CACHE_DIR names one"
+            err.print(f"compiling the kernels for this processor (some seconds, {kept})", style="dim")
 
     kernels.on_compile(say)
 

@@ -14,7 +14,7 @@ from chainrule.kernels.affine import (
 )
 from chainrule.kernels.batches import prepare_batch
 from chainrule.kernels.batchnorm import batchnorm_backward, batchnorm_forward, batchnorm_relu_backward, batchnorm_relu_forward
-from chainrule.kernels.compiler import describe, on_compile, set_threads, threads
+from chainrule.kernels.compiler import cache_is_kept, describe, on_compile, set_threads, threads
 from chainrule.kernels.convolution import (
     conv_backward,
     conv_backward_parameters,
@@ -75,6 +75,7 @@ __all__ = [
     "batchnorm_forward",
     "batchnorm_relu_backward",
     "batchnorm_relu_forward",
+    "cache_is_kept",
     "conv_backward",
     "conv_backward_parameters",
     "conv_direct_backward",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-__all__ = ["cache_folder", "describe", "load", "on_compile", "run", "set_threads", "threads"]
+__all__ = ["cache_folder", "cache_is_kept", "describe", "load", "on_compile", "run", "set_threads", "threads"]
 
 
 def _available():
@@ -26,6 +26,8 @@ def _available():
 
 
 SHARED = "tile", "vectors", "parallel", "closures", "elementwise"  # files of compiled/ that the others are built from
+
+TEMPORARY = "chainrule-kernels-"  # how the name of a cache begins that goes with its process
 
 _threads = _available()
 _callbacks = []
@@ -88,6 +90,11 @@ def load(name):
     return module
 
 
+def cache_is_kept():
+    """Whether later processes find what this one compiles; False where no folder can be written to but a temporary one."""
+    return not cache_folder().name.startswith(TEMPORARY)
+
+
 def run(function, arguments, parts):
     """Call the compiled function(*arguments, parts, part) for every part, on as many threads.
 
@@ -118,7 +125,7 @@ def cache_folder():
                 return folder / version
         except OSError:
             continue
-    folder = tempfile.mkdtemp(prefix="chainrule-kernels-")
+    folder = tempfile.mkdtemp(prefix=TEMPORARY)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 

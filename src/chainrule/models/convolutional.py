@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from chainrule.models.checks import check_number, check_numbers
 from chainrule.models.normalization import ImageNormalization, image_normalization
 
 __all__ = ["convnet", "three_layer_convnet"]
@@ -20,6 +21,8 @@ def three_layer_convnet(
 ):
     """conv - relu - 2x2 max pool - affine - relu - affine (CS231n assignment 2)."""
     channels, height, width = image
+    for name, value in (("filters", filters), ("kernel_size", kernel_size), ("hidden_dim", hidden_dim)):
+        check_number("three_layer_convnet", name, value)
     if kernel_size % 2 == 0:
         raise ValueError(f"three_layer_convnet: kernel_size is {kernel_size}; it must be odd, so that padding keeps the image's size")
     if min(height, width) < 2:
@@ -51,8 +54,9 @@ def convnet(
     The filters are 3x3, and dropout comes before each affine layer.
     """
     width, height, breadth = image
-    if convolutions < 1:
-        raise ValueError(f"convnet: convolutions is {convolutions}; a block needs at least 1")
+    check_numbers("convnet", "channels", channels)
+    check_numbers("convnet", "hidden_dims", hidden_dims)
+    check_number("convnet", "convolutions", convolutions)
     possible = min(height, breadth).bit_length() - 1  # halvings that leave a pixel
     if len(channels) > possible:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from chainrule.models.checks import check_number, check_numbers
 from chainrule.models.normalization import ImageNormalization, image_normalization
 
 __all__ = ["resnet"]
@@ -27,9 +28,8 @@ def resnet(
     paper's option B; its networks for CIFAR-10 pad with zeros, option A, which has 2,752 parameters less in ResNet-20). A bottleneck's
     stride sits on its 3x3 convolution, as in torchvision. Dropout drops channels, between the convolutions of a block.
     """
-    for stage, count in enumerate(blocks):
-        if count < 1:
-            raise ValueError(f"resnet: blocks is {blocks}; stage {stage + 1} needs at least 1")
+    check_numbers("resnet", "blocks", blocks)
+    check_number("resnet", "width", width)
     if not blocks:
         raise ValueError("resnet: blocks is empty; give the number of blocks of each stage, at least one")
 

@@ -7,6 +7,8 @@ arXiv:2404.00498, sections 3.1 to 3.3.
 
 from typing import Annotated
 
+from chainrule.models.checks import check_numbers
+
 __all__ = ["PATCH", "speedrun"]
 
 Image = tuple[int, int, int]
@@ -25,6 +27,7 @@ def speedrun(
 
     `chainrule.models.whitening.first_weights` makes the weights that it is meant to start from.
     """
+    check_numbers("speedrun", "widths", widths)
     channels, height, width = image
     rows, columns = ((size - PATCH + 1) >> len(widths) for size in (height, width))
     if min(rows, columns) < LAST_POOL:

@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.functional.geometry import conv_geometry, conv_transpose_geometry
 from chainrule.nn.images import check_image, pair
-from chainrule.nn.module import Module, Parameter
+from chainrule.nn.module import Module, Parameter, check_sizes
 
 __all__ = ["Conv2d", "ConvTranspose2d"]
 
@@ -201,9 +201,7 @@ class ConvTranspose2d(_Convolution):
 
 
 def _check_channels(name, in_channels, out_channels, groups, padding_mode):
-    for argument, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
-        if value < 1:
-            raise ValueError(f"{name}: {argument} is {value}; it must be at least 1")
+    check_sizes(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
     for argument, value in (("in_channels", in_channels), ("out_channels", out_channels)):
         if value % groups:
             raise ValueError(f"{name}: {argument} is {value}, not divisible by groups = {groups}; use a multiple of {groups}, or groups=1")

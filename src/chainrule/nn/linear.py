@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.nn.module import Module, Parameter
+from chainrule.nn.module import Module, Parameter, check_sizes
 
 __all__ = ["Linear", "Scale"]
 
@@ -24,9 +24,7 @@ class Linear(Module):
     """
 
     def __init__(self, in_features, out_features, bias=True, *, dtype=np.float32, rng=None):
-        for name, value in (("in_features", in_features), ("out_features", out_features)):
-            if value < 1:
-                raise ValueError(f"Linear: {name} is {value}; it must be at least 1")
+        check_sizes("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(np.empty((in_features, out_features), dtype).T)
         self.bias = Parameter(np.empty(out_features, dtype)) if bias else None

@@ -1,6 +1,7 @@
 """Module and Parameter: what every layer is made of, with PyTorch's names and an explicit backward pass."""
 
 from collections.abc import Callable, Iterator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,15 @@ def _no_backward(self, dout):
     raise NotImplementedError(f"{type(self).__name__} defines no backward(dout)")
 
 
+def check_sizes(module: str, **sizes):
+    """Refuse arguments of a module that are no whole numbers of at least 1."""
+    for name, value in sizes.items():
+        if not isinstance(value, Integral):
+            raise TypeError(f"{module}: {name} is {value!r}; expected a whole number")
+        if value < 1:
+            raise ValueError(f"{module}: {name} is {value}; it must be at least 1")
+
+
 class Module:
     """A layer or a network: owns parameters, and remembers from `forward` what `backward` needs.
 
@@ -116,8 +126,10 @@ class Module:
     backward: Callable[..., Any] = _no_backward
     _cache: Any = None
 
-    def __call__(self, *inputs):
-        return self.forward(*inputs)
+    def __call__(self, x, *inputs):
+        if not isinstance(x, np.ndarray):
+            raise TypeError(f"{type(self).__name__}: the input is of type {type(x).__name__}; expected a NumPy array")
+        return self.forward(x, *inputs)
 
     def cached(self):
         """What `forward` left for `backward`."""

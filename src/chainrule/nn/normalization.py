@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.nn.images import check_image
-from chainrule.nn.module import Module, Parameter
+from chainrule.nn.module import Module, Parameter, check_sizes
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm"]
 
@@ -21,8 +21,7 @@ class _BatchNorm(Module):
     num_batches_tracked: Any
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, bias=True, dtype=np.float32):
-        if num_features < 1:
-            raise ValueError(f"{type(self).__name__}: num_features is {num_features}; it must be at least 1")
+        check_sizes(type(self).__name__, num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
