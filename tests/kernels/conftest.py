@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import kernels
+from chainrule.kernels.workspace import Workspace
 
 
 def _laid_out(values, layout):
@@ -28,6 +29,22 @@ def _laid_out(values, layout):
 def laid_out():
     """laid_out(values, layout): the same numbers in another memory layout (the first row repeated, for "broadcast")."""
     return _laid_out
+
+
+class _Full(Workspace):
+    """Memory in which every number is so large that a few dozen of them overflow, and every index out of bounds."""
+
+    def empty(self, shape, dtype):
+        array = super().empty(shape, dtype)
+        array.reshape(-1).view(np.uint8)[:] = 0x7D
+        return array
+
+
+@pytest.fixture(autouse=True)
+def undefined_contents_are_huge():
+    """What a kernel never wrote shows in its results, or as a warning, which is an error here."""
+    with _Full():
+        yield
 
 
 @pytest.fixture(params=[1, 2])

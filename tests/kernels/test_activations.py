@@ -119,3 +119,14 @@ def test_every_number_of_threads_gives_the_same_bits_and_nothing_beside_them(nam
     np.testing.assert_array_equal(out, np.concatenate(parts))
     assert np.all(memory[:64] == 77)
     assert np.all(memory[-64:] == 77)
+
+
+@pytest.mark.parametrize("name", ["relu_forward", "gelu_forward"])
+def test_what_the_twin_computed_is_written_to_a_buffer_with_holes_too(name):
+    x = np.linspace(-2, 2, 12).reshape(3, 4).astype(np.float16)  # a type that no kernel takes
+    memory = np.full((3, 8), np.nan, x.dtype)
+    out = memory[:, ::2]
+    result, _ = getattr(kernels, name)(x, out=out)
+    assert result is out
+    np.testing.assert_array_equal(out, getattr(functional, name)(x)[0])
+    assert np.all(np.isnan(memory[:, 1::2]))

@@ -7,7 +7,7 @@ overlap one.
 """
 
 from chainrule import functional
-from chainrule.kernels.arrays import deliver, fits, flat, room
+from chainrule.kernels.arrays import deliver, fits, flat, room, written
 from chainrule.kernels.compiler import load, run, threads
 
 __all__ = ["add", "gelu_backward", "gelu_forward", "relu_backward", "relu_forward"]
@@ -21,7 +21,7 @@ def relu_forward(x, *, out=None):
         kernels = load("elementwise")
         out = _elementwise(kernels.relu_forward, "out", out, x)
     else:
-        out = _result("out", out, functional.relu_forward(x)[0])
+        out = written(functional.relu_forward(x)[0], "out", out)
     return out, out
 
 
@@ -29,7 +29,7 @@ def relu_backward(dout, cache, *, dx=None):
     """Gradient of `relu_forward`: dx like x."""
     out = cache
     if not fits(out, dout) or dout.shape != out.shape:
-        return _result("dx", dx, functional.relu_backward(dout, out))  # out is positive where x is
+        return written(functional.relu_backward(dout, out), "dx", dx)  # out is positive where x is
     kernels = load("elementwise")
     return _elementwise(kernels.relu_backward, "dx", dx, out, dout)
 
@@ -40,7 +40,7 @@ def gelu_forward(x, *, out=None):
     The error is some units of roundoff of the result; x**2 / 2 of them in the tail for negative x, where rounding x has the same effect.
     """
     if not fits(x):
-        return _result("out", out, functional.gelu_forward(x)[0]), x
+        return written(functional.gelu_forward(x)[0], "out", out), x
     kernels = load("elementwise")
     return _elementwise(kernels.gelu_forward, "out", out, x), x
 
@@ -49,7 +49,7 @@ def gelu_backward(dout, cache, *, dx=None):
     """Gradient of `gelu_forward`: dx like x. The distribution function is computed anew: to read it would take longer."""
     x = cache
     if not fits(x, dout) or dout.shape != x.shape:
-        return _result("dx", dx, functional.gelu_backward(dout, functional.gelu_forward(x)[1]))
+        return written(functional.gelu_backward(dout, functional.gelu_forward(x)[1]), "dx", dx)
     kernels = load("elementwise")
     return _elementwise(kernels.gelu_backward, "dx", dx, x, dout)
 
@@ -57,7 +57,7 @@ def gelu_backward(dout, cache, *, dx=None):
 def add(a, b, *, out=None):
     """a + b, of the same shape: the sum at the end of a residual branch."""
     if not fits(a, b) or a.shape != b.shape:
-        return _result("out", out, a + b)
+        return written(a + b, "out", out)
     kernels = load("elementwise")
     return _elementwise(kernels.add, "out", out, a, b)
 
@@ -67,19 +67,7 @@ def _elementwise(kernel, name, buffer, x, *others):
     axes = range(x.ndim)
     if not x.flags.c_contiguous:
         axes = sorted(axes, key=lambda axis: -abs(x.strides[axis]))
-    if buffer is not None and (buffer.shape != x.shape or buffer.dtype != x.dtype):
-        room(buffer, name, x.shape, x.dtype)  # which says what is wrong
-    there = [array.transpose(axes) for array in (x, *others)]
-    place = None if buffer is None else buffer.transpose(axes)
-    target = room(place, name, there[0].shape, x.dtype)
-    arguments = (*map(flat, there), target.reshape(-1))
+    target = room(buffer, name, x.shape, x.dtype, axes)
+    arguments = (*(flat(array.transpose(axes)) for array in (x, *others)), target.reshape(-1))
     run(kernel, arguments, 1 if x.size < SERIAL else threads())
-    if buffer is not None:
-        deliver(target, place)
-        return buffer
-    return target.transpose(sorted(range(x.ndim), key=axes.__getitem__))
-
-
-def _result(name, buffer, result):
-    """What the twin computed, in the caller's buffer if there is one."""
-    return deliver(result, None if buffer is None else room(buffer, name, result.shape, result.dtype))
+    return deliver(target, buffer, axes)

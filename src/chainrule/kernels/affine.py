@@ -8,8 +8,9 @@ empty arrays go to the twin. Output buffers are keyword-only, of the exact shape
 import numpy as np
 
 from chainrule import functional
-from chainrule.kernels.arrays import deliver, fits, flat, room
+from chainrule.kernels.arrays import deliver, fits, flat, room, written
 from chainrule.kernels.compiler import load, run, threads
+from chainrule.kernels.workspace import empty
 
 __all__ = [
     "affine_backward",
@@ -80,7 +81,7 @@ def _forward(x, w, b, out, rectify):
         result, _ = functional.affine_forward(x, w, b)  # which also says what is wrong with the shapes
         if rectify:
             np.maximum(result, 0, out=result)
-        return deliver(result, None if out is None else room(out, "out", result.shape, result.dtype))
+        return written(result, "out", out)
     target = room(out, "out", (N, M), x.dtype)
     w_flat, row_stride, column_stride = _matrix(w)
     matmul = load("matmul")
@@ -97,14 +98,11 @@ def _backward(dout, x, w, b, out, dx, dw, db, with_dx):
         raise ValueError(f"affine_backward: dout has shape {dout.shape}; expected ({N}, {M}), the shape of the output")
     if not fits(dout, x, w, b):
         results = functional.affine_backward(dout if out is None else dout * (out > 0), (x, w, b))
-        return tuple(
-            deliver(result, buffer if buffer is None else room(buffer, name, result.shape, result.dtype))
-            for name, result, buffer in zip(("dx", "dw", "db"), results, (dx, dw, db), strict=True)
-        )
+        return tuple(written(result, name, buffer) for name, result, buffer in zip(("dx", "dw", "db"), results, (dx, dw, db), strict=True))
     matmul = load("matmul")
     g = flat(dout)
     if out is not None:
-        dout, g = g, np.empty(N * M, x.dtype)
+        dout, g = g, empty((N * M,), x.dtype)
         matmul.keep_positive(dout, flat(out), g)
     dw_target, db_target = room(dw, "dw", (D, M), x.dtype), room(db, "db", (M,), x.dtype)
     dx_target = room(dx, "dx", x.shape, x.dtype) if with_dx else None

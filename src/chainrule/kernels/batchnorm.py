@@ -7,8 +7,9 @@ and empty arrays, go to the twin. Output buffers are keyword-only and must not o
 import numpy as np
 
 from chainrule import functional
-from chainrule.kernels.arrays import deliver, fits, flat, room
+from chainrule.kernels.arrays import deliver, fits, flat, room, written
 from chainrule.kernels.compiler import load, run, threads
+from chainrule.kernels.workspace import empty
 
 __all__ = ["batchnorm_backward", "batchnorm_forward", "batchnorm_relu_backward", "batchnorm_relu_forward"]
 
@@ -47,15 +48,15 @@ def _forward(x, gamma, beta, bn_param, out, rectify):
         result, cache = functional.batchnorm_forward(x, gamma, beta, bn_param)  # which also says what is wrong
         if rectify:
             np.maximum(result, 0, out=result)
-        result = deliver(result, None if out is None else room(out, "out", result.shape, result.dtype))
+        result = written(result, "out", out)
         return result, (cache, result if rectify else None)
     target, take_statistics = room(out, "out", x.shape, x.dtype), mode == "train"
     if take_statistics:
-        mean, var = np.empty(D, x.dtype), np.empty(D, x.dtype)
+        mean, var = empty((D,), x.dtype), empty((D,), x.dtype)
     else:
         mean = np.zeros(D, x.dtype) if running_mean is None else np.array(running_mean, x.dtype)
         var = np.zeros(D, x.dtype) if running_var is None else np.array(running_var, x.dtype)
-    inverse_std, rows = np.empty(D, x.dtype), flat(x).reshape(x.shape)
+    inverse_std, rows = empty((D,), x.dtype), flat(x).reshape(x.shape)
     kernels = load("normalization")
     arguments = (rows, flat(gamma), flat(beta), eps, take_statistics, mean, var, inverse_std, rectify, target)
     run(kernels.batchnorm_forward, arguments, 1 if x.size < SERIAL else threads())
@@ -74,7 +75,7 @@ def _backward(dout, cache, dx, dgamma, dbeta):
         cache, out = cache
         results = functional.batchnorm_backward(dout if out is None else dout * (out > 0), cache)
         return tuple(
-            deliver(result, None if buffer is None else room(buffer, name, result.shape, result.dtype))
+            written(result, name, buffer)
             for name, result, buffer in zip(("dx", "dgamma", "dbeta"), results, (dx, dgamma, dbeta), strict=True)
         )
     x, gamma, mean, inverse_std, took_statistics, out = cache

@@ -12,9 +12,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock
 
-__all__ = ["cache_folder", "cache_is_kept", "describe", "load", "on_compile", "run", "set_threads", "threads"]
+__all__ = ["cache_folder", "cache_is_kept", "describe", "load", "on_compile", "run", "set_threads", "threads", "vector_lanes"]
 
 
 def _available():
@@ -93,6 +94,11 @@ def load(name):
 def cache_is_kept():
     """Whether later processes find what this one compiles; False where no folder can be written to but a temporary one."""
     return not cache_folder().name.startswith(TEMPORARY)
+
+
+def vector_lanes(dtype):
+    """How many numbers a vector register holds."""
+    return load("tile").VECTOR_BYTES // np.dtype(dtype).itemsize
 
 
 def run(function, arguments, parts):

@@ -10,7 +10,7 @@ from chainrule import functional
 from chainrule.functional.checks import check_shape
 from chainrule.functional.geometry import conv_geometry, pool_geometry
 from chainrule.kernels import direct, winograd
-from chainrule.kernels.arrays import fits
+from chainrule.kernels.arrays import fits, written
 from chainrule.kernels.pooling import max_pool_backward, max_pool_forward
 
 __all__ = [
@@ -152,7 +152,7 @@ def _forward(function, x, w, b, conv_param, pool_param=None, *, rectify=False, w
         result, cache = forward(x, w, b, geometry, rectify=rectify)
         naive = forward is _naive_forward
         result, pool_cache = (functional.max_pool_forward_naive if naive else max_pool_forward)(result, pool_param)
-        result = _deliver("out", result, out)
+        result = written(result, "out", out)
     return result, (backward, cache, result.shape, result.dtype, pool_cache)
 
 
@@ -183,7 +183,7 @@ def _naive_forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
     relu_cache = None
     if rectify:
         result, relu_cache = functional.relu_forward(result)
-    return _deliver("out", result, out), (cache, relu_cache)
+    return written(result, "out", out), (cache, relu_cache)
 
 
 def _naive_backward(dout, cache, *, need_dx=True, dw=None, db=None):
@@ -191,14 +191,4 @@ def _naive_backward(dout, cache, *, need_dx=True, dw=None, db=None):
     if relu_cache is not None:
         dout = functional.relu_backward(dout, relu_cache)
     dx, dw_result, db_result = functional.conv_backward_naive(dout, conv_cache)
-    return dx if need_dx else None, _deliver("dw", dw_result, dw), None if db_result is None else _deliver("db", db_result, db)
-
-
-def _deliver(name, result, buffer):
-    """The result, in the caller's buffer if there is one."""
-    if buffer is None:
-        return result
-    if buffer.shape != result.shape or buffer.dtype != result.dtype:
-        raise ValueError(f"{name}: the buffer is {buffer.dtype} {buffer.shape}; the result is {result.dtype} {result.shape}")
-    buffer[...] = result
-    return buffer
+    return dx if need_dx else None, written(dw_result, "dw", dw), None if db_result is None else written(db_result, "db", db)

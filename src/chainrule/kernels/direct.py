@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.kernels.compiler import load, run, threads
-from chainrule.kernels.layout import channels_first, channels_last
+from chainrule.kernels.arrays import deliver, room
+from chainrule.kernels.compiler import load, run, threads, vector_lanes
+from chainrule.kernels.layout import LAST, channels_first, channels_last
 from chainrule.kernels.workspace import empty
 
 __all__ = ["backward", "forward"]
@@ -19,9 +20,7 @@ SERIAL = 250_000  # multiplications; fewer take one thread less time than it tak
 PIXELS = 256  # of small images so many go through the scratch together, so that a load of the weights serves many pixels
 SCRATCH = 1 << 19  # bytes of scratch that they may take, half of an L2 cache; one image may need more
 FEW = 4  # channels; images of so many are put in order as they are copied, others before
-LAST = (0, 2, 3, 1)  # the order of axes of images that lie channels-last
-TAPS = (2, 3, 1, 0)  # and of weights that lie tap by tap: (KH, KW, C / groups, F)
-BACK = {LAST: (0, 3, 1, 2), TAPS: (3, 2, 0, 1), (0,): (0,)}  # the orders that undo these
+TAPS = (2, 3, 1, 0)  # the axes of weights that lie tap by tap: (KH, KW, C / groups, F)
 
 
 def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
@@ -42,10 +41,12 @@ def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
     """
     N, F, (OH, OW) = len(x), len(w), geometry.output
     source, strides = _image_memory(x)
-    tables = _forward_tables(geometry, x.shape[1:], F, _together(geometry, x.shape, F, x.itemsize), strides[1] == 1, _lanes(x.dtype), pool)
+    tables = _forward_tables(
+        geometry, x.shape[1:], F, _together(geometry, x.shape, F, x.itemsize), strides[1] == 1, vector_lanes(x.dtype), pool
+    )
     weights, w_strides, w_taps = _weight_memory(w, tables.taps)
     compiled, parts = load("convolution"), 1 if N * OH * OW * w.size < SERIAL else threads()
-    target = _room(out, "out", (N, F, OH // 2, OW // 2) if pool else (N, F, OH, OW), x.dtype, LAST)
+    target = room(out, "out", (N, F, OH // 2, OW // 2) if pool else (N, F, OH, OW), x.dtype, LAST)
     groups = 1 if tables.depthwise else geometry.groups
     bias = np.zeros((groups, tables.width), x.dtype)
     if b is not None:
@@ -60,7 +61,7 @@ def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
         run(compiled.forward_pool, (*begin, winners.reshape(-1), geometry.output, *end), parts)
     else:
         run(compiled.forward, (*begin, *end, True if tables.depthwise else None), parts)
-    result = _deliver(target, out, LAST)
+    result = deliver(target, out, LAST)
     return result, (x, w, b is not None, geometry, target if rectify and not pool else None, winners if pool else None)
 
 
@@ -85,13 +86,13 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     source, strides = _image_memory(x)
     gradient = channels_last(dout)
     together = _together(geometry, x.shape, F, x.itemsize)
-    tables = _backward_tables(geometry, x.shape[1:], F, together, strides[1] == 1, out is winners is None, _lanes(dtype), need_dx)
+    tables = _backward_tables(geometry, x.shape[1:], F, together, strides[1] == 1, out is winners is None, vector_lanes(dtype), need_dx)
     weights, w_strides, w_taps = _weight_memory(w, tables.taps)
     compiled, parts = load("convolution"), 1 if N * OH * OW * w.size < SERIAL else threads()
     groups = 1 if tables.depthwise else geometry.groups
-    dx = empty((N, H, W, C), dtype) if need_dx else np.empty((0, H, W, C), dtype)
-    dw_target = _room(dw, "dw", w.shape, dtype, TAPS)
-    db_target = np.empty(F if with_db else 0, dtype)
+    dx = empty((N if need_dx else 0, H, W, C), dtype)
+    dw_target = room(dw, "dw", w.shape, dtype, TAPS)
+    db_target = empty((F if with_db else 0,), dtype)
     packed, partial = empty((tables.packed,), dtype), empty((parts, tables.partial), dtype)
     if need_dx:
         strides_of_w = w_strides[0], w_strides[0 if tables.depthwise else 1], F // groups * w_strides[0]
@@ -106,8 +107,8 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     run(compiled.backward, arguments, parts)
     sums = partial, dw_target.reshape(-1), db_target, len(tables.steps), F // groups, groups, with_db
     run(compiled.add_partials, sums, parts)
-    db_result = None if not with_db else db_target if db is None else _deliver(db_target, db, (0,))
-    return channels_first(dx) if need_dx else None, _deliver(dw_target, dw, TAPS), db_result
+    db_result = None if not with_db else db_target if db is None else deliver(db_target, db)
+    return channels_first(dx) if need_dx else None, deliver(dw_target, dw, TAPS), db_result
 
 
 class Images(NamedTuple):
@@ -293,10 +294,6 @@ def _together(geometry, x_shape, F, itemsize):
     return max(1, min(N, -(-PIXELS // (OH * OW)), room))
 
 
-def _lanes(dtype):
-    return load("tile").VECTOR_BYTES // dtype.itemsize
-
-
 def _whole(columns, lanes):
     """Columns filled up to whole vectors."""
     return -(-columns // lanes) * lanes
@@ -317,24 +314,3 @@ def _weight_memory(w, taps):
         return w.reshape(-1), (C * KH * KW, KH * KW), taps @ (KW, 1)
     rows = w.transpose(TAPS)
     return (rows if rows.flags.carray else rows.copy()).reshape(-1), (1, F), taps @ (KW * C * F, C * F)
-
-
-def _room(buffer, name, shape, dtype, order):
-    """Where the kernel writes an output whose memory it orders so: the caller's buffer if that lies so, else a fresh array."""
-    if buffer is not None:
-        if buffer.shape != shape or buffer.dtype != dtype:
-            raise ValueError(f"{name}: the buffer is {buffer.dtype} {buffer.shape}; the result is {dtype} {shape}")
-        rows = buffer.transpose(order)
-        if rows.flags.carray:
-            return rows
-    return empty(tuple(shape[axis] for axis in order), dtype)
-
-
-def _deliver(rows, buffer, order):
-    """The result with its axes in their own order, in the caller's buffer if there is one."""
-    result = rows.transpose(BACK[order])
-    if buffer is None:
-        return result
-    if not np.may_share_memory(rows, buffer):
-        buffer[...] = result
-    return buffer

@@ -4,11 +4,11 @@ Results differ from the twin's by rounding only. Memory of any layout is right; 
 and empty arrays, go to the twin. Output buffers are keyword-only and must not overlap the inputs.
 """
 
-import numpy as np
 
 from chainrule import functional
-from chainrule.kernels.arrays import deliver, fits, flat, room
+from chainrule.kernels.arrays import deliver, fits, flat, room, written
 from chainrule.kernels.compiler import load, run, threads
+from chainrule.kernels.workspace import empty
 
 __all__ = ["layernorm_backward", "layernorm_forward"]
 
@@ -20,9 +20,9 @@ def layernorm_forward(x, gamma, beta, ln_param, *, out=None):
     D = x.shape[-1] if x.ndim == 2 else -1
     if gamma.shape != (D,) or beta.shape != (D,) or not fits(x, gamma, beta):
         result, cache = functional.layernorm_forward(x, gamma, beta, ln_param)  # which also says what is wrong
-        return deliver(result, None if out is None else room(out, "out", result.shape, result.dtype)), (cache,)
+        return written(result, "out", out), (cache,)
     target, rows = room(out, "out", x.shape, x.dtype), flat(x).reshape(x.shape)
-    mean, inverse_std = np.empty(len(x), x.dtype), np.empty(len(x), x.dtype)
+    mean, inverse_std = empty((len(x),), x.dtype), empty((len(x),), x.dtype)
     kernels = load("normalization")
     arguments = (rows, flat(gamma), flat(beta), float(ln_param.get("eps", 1e-5)), mean, inverse_std, target)
     run(kernels.layernorm_forward, arguments, 1 if x.size < SERIAL else threads())
@@ -34,7 +34,7 @@ def layernorm_backward(dout, cache, *, dx=None, dgamma=None, dbeta=None):
     if len(cache) == 1:
         results = functional.layernorm_backward(dout, *cache)
         return tuple(
-            deliver(result, None if buffer is None else room(buffer, name, result.shape, result.dtype))
+            written(result, name, buffer)
             for name, result, buffer in zip(("dx", "dgamma", "dbeta"), results, (dx, dgamma, dbeta), strict=True)
         )
     x, gamma, mean, inverse_std = cache

@@ -6,14 +6,15 @@ from chainrule.kernels.arrays import fits
 from chainrule.kernels.compiler import load, run, threads
 from chainrule.kernels.workspace import empty
 
-__all__ = ["channels_first", "channels_last", "contiguous"]
+__all__ = ["LAST", "channels_first", "channels_last", "contiguous"]
 
+LAST = (0, 2, 3, 1)  # the axes of images in the order in which they lie channels-last
 SERIAL = 50_000  # numbers; fewer take one thread less time than it takes to wake a second one
 
 
 def channels_last(x):
     """x (N, C, H, W) as (N, H, W, C) in C order: a view if its memory is so already (and writable, aligned), else a copy."""
-    rows = x.transpose(0, 2, 3, 1)
+    rows = x.transpose(LAST)
     if rows.flags.carray:
         return rows
     return _transposed(x, rows, x.shape[1]) if x.flags.carray else _copy(rows)
@@ -28,7 +29,7 @@ def contiguous(x):
     """x in C order: itself if it is so already, else a copy."""
     if x.flags.c_contiguous:
         return x
-    rows = x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
+    rows = x.transpose(LAST) if x.ndim == 4 else x
     return _transposed(rows, x, x.shape[2] * x.shape[3]) if rows is not x and rows.flags.carray else _copy(x)
 
 

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from chainrule import functional
-from chainrule.kernels.arrays import deliver, fits, flat, room
-from chainrule.kernels.compiler import load, run, threads
-from chainrule.kernels.layout import channels_first, channels_last
+from chainrule.kernels.arrays import deliver, fits, flat, room, written
+from chainrule.kernels.compiler import load, run, threads, vector_lanes
+from chainrule.kernels.layout import LAST, channels_first, channels_last
 from chainrule.kernels.workspace import empty
 
 __all__ = [
@@ -143,7 +143,7 @@ def _batchnorm_forward(x, skip, gamma, beta, bn_param, activation):
             kept = [momentum * (0 if old is None else old) + (1 - momentum) * new for old, new in zip(running, kept, strict=True)]
     else:
         kept = [np.zeros(C, x.dtype) if array is None else array for array in running]
-        coefficients = np.empty((1, 6, C), x.dtype)
+        coefficients = empty((1, 6, C), x.dtype)
         coefficients[0, kernels.CENTRE], coefficients[0, kernels.SHIFT] = kept[0], beta
         coefficients[0, kernels.INVERSE_STD] = 1 / np.sqrt(np.asarray(kept[1], x.dtype) + x.dtype.type(eps))
         coefficients[0, kernels.SCALE] = coefficients[0, kernels.INVERSE_STD] * gamma
@@ -165,7 +165,7 @@ def _take_statistics(rows, samples, groups, eps, gamma, beta):
     """The coefficients (samples, 6, C) of the forward pass, and the variances (samples, C)."""
     block, period, blocks = _blocks(rows, samples)
     C, kernels = rows.shape[3], load("spatial_norm")
-    block_moments, coefficients, var = (np.empty(shape, rows.dtype) for shape in ((blocks, 2, C), (samples, 6, C), (samples, C)))
+    block_moments, coefficients, var = (empty(shape, rows.dtype) for shape in ((blocks, 2, C), (samples, 6, C), (samples, C)))
     run(kernels.moments, (rows.reshape(-1), samples, block, period, block_moments), _parts(rows))
     kernels.statistics(block_moments, rows.size // samples, block, groups, eps, flat(gamma), flat(beta), coefficients, var)
     return coefficients, var
@@ -194,14 +194,11 @@ def _backward(function, dout, cache, with_dskip, dx, dgamma, dbeta):
     if dout.shape != (N, C, H, W):
         raise ValueError(f"{function}: dout has shape {dout.shape}; expected {(N, C, H, W)}, the shape of the output")
     dout = channels_last(dout if dout.dtype == dtype else dout.astype(dtype))
-    if dx is not None and (dx.shape != (N, C, H, W) or dx.dtype != dtype):
-        room(dx, "dx", (N, C, H, W), dtype)  # which says what is wrong
-    place = None if dx is None else dx.transpose(0, 2, 3, 1)
-    dx_target = room(place, "dx", x.shape, dtype)
+    dx_target = room(dx, "dx", (N, C, H, W), dtype, LAST)
     dskip = empty(x.shape, dtype) if with_dskip else None
     dgamma_target, dbeta_target = room(dgamma, "dgamma", gamma.shape, dtype), room(dbeta, "dbeta", gamma.shape, dtype)
     block, period, blocks = _blocks(x, samples)
-    block_sums, coefficients, kernels = np.empty((blocks, 2, C), dtype), coefficients.copy(), load("spatial_norm")
+    block_sums, coefficients, kernels = empty((blocks, 2, C), dtype), coefficients.copy(), load("spatial_norm")
     flat_dout, flat_dx, none = dout.reshape(-1), dx_target.reshape(-1), x.reshape(-1)[:0]
     slopes = none if smooth is None else empty(flat_dx.shape, dtype) if np.may_share_memory(flat_dout, flat_dx) else flat_dx
     common = none if out is None else out.reshape(-1), x.reshape(-1), samples, block, period, coefficients, rectified
@@ -212,16 +209,13 @@ def _backward(function, dout, cache, with_dskip, dx, dgamma, dbeta):
     )  # fmt: skip
     flat_dskip = none if dskip is None else dskip.reshape(-1)
     run(kernels.gradients, (flat_dout if smooth is None else slopes, *common, flat_dskip, flat_dx), _parts(x))
-    if dx is None:
-        dx = channels_first(dx_target)
-    else:
-        deliver(dx_target, place)
+    dx = deliver(dx_target, dx, LAST)
     return dx, None if dskip is None else channels_first(dskip), deliver(dgamma_target, dgamma), deliver(dbeta_target, dbeta)
 
 
 def _blocks(rows, samples):
     """The length of a block and of a period, and the number of blocks."""
-    C, length, lanes = rows.shape[3], rows.size // samples, load("tile").VECTOR_BYTES // rows.itemsize
+    C, length, lanes = rows.shape[3], rows.size // samples, vector_lanes(rows.dtype)
     together, least = math.lcm(C, lanes), load("spatial_norm").WIDE * lanes
     period = together * -(-least // together)
     block = period * max(1, BLOCK // period)
@@ -252,7 +246,7 @@ def _twin_backward(dout, cache, buffers):
     if gelu_cache is not None:
         dout = functional.gelu_backward(dout, gelu_cache)
     gradients = [
-        deliver(gradient, None if buffer is None else room(buffer, name, gradient.shape, gradient.dtype))
+        written(gradient, name, buffer)
         for name, gradient, buffer in zip(("dx", "dgamma", "dbeta"), backward(dout, cache), buffers, strict=True)
     ]
     return gradients[0], dout, *gradients[1:]

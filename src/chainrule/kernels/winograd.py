@@ -8,8 +8,9 @@ rounding, and nothing else. `chainrule.kernels.compiled.winograd` has the algori
 
 import numpy as np
 
-from chainrule.kernels.compiler import load, run, threads
-from chainrule.kernels.layout import channels_first, channels_last
+from chainrule.kernels.arrays import deliver, room
+from chainrule.kernels.compiler import load, run, threads, vector_lanes
+from chainrule.kernels.layout import LAST, channels_first, channels_last
 from chainrule.kernels.workspace import empty
 
 __all__ = ["backward", "forward", "suits"]
@@ -55,7 +56,7 @@ def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
     out : (N, F, OH, OW), or half as high and wide; with `pool` the output of the convolution itself is nowhere written
     cache : what `backward` needs; it refers to x and, with `rectify` alone, to out
     """
-    compiled, lanes = load("winograd"), _lanes(x.dtype)
+    compiled, lanes = load("winograd"), vector_lanes(x.dtype)
     filters, (OH, OW) = w.shape[0], geometry.output
     rows = _widened(channels_last(x), lanes)
     sizes = _sizes(rows.shape, _wide(filters, lanes), geometry, x.dtype)
@@ -63,7 +64,7 @@ def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
     if b is not None:
         bias[:filters] = b
     shape = (sizes.N, OH // 2, OW // 2, filters) if pool else (sizes.N, OH, OW, filters)
-    target = _room(out, shape, x.dtype)
+    target = room(out, "out", (sizes.N, filters, *shape[1:3]), x.dtype, LAST)
     wide = target if filters == sizes.F else empty((*shape[:3], sizes.F), x.dtype)
     winners = empty(wide.shape if pool else (0,), np.uint8)
     parts = _parts(sizes)
@@ -74,11 +75,7 @@ def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
     run(compiled.forward, arguments, parts)
     if wide is not target:
         target[...] = wide[..., :filters]
-    result = channels_first(target)
-    if out is not None:
-        if not np.may_share_memory(out, target):
-            out[...] = result
-        result = out
+    result = deliver(target, out, LAST)
     return result, (rows, w, b is not None, geometry, wide if rectify and not pool else None, winners if pool else None)
 
 
@@ -101,7 +98,7 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     """
     rows, w, has_bias, geometry, out, winners = cache
     compiled, dtype = load("winograd"), rows.dtype
-    lanes = _lanes(dtype)
+    lanes = vector_lanes(dtype)
     filters, channels = w.shape[:2]
     sizes = _sizes(rows.shape, _wide(filters, lanes), geometry, dtype)
     gradients = _widened(channels_last(dout), lanes)
@@ -109,7 +106,7 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     parts = _parts(sizes)
     U = _packed(w.transpose(2, 3, 0, 1), sizes.F, sizes.C_packed, parts) if need_dx else np.empty(0, dtype)
     dx = empty(rows.shape if need_dx else (0,), dtype)
-    dU, db_sums = empty((parts, 36, sizes.C_rows, sizes.F_packed), dtype), np.empty((parts, sizes.F_packed if has_bias else 0), dtype)
+    dU, db_sums = empty((parts, 36, sizes.C_rows, sizes.F_packed), dtype), empty((parts, sizes.F_packed if has_bias else 0), dtype)
     row = sizes.W * sizes.C, sizes.OW * sizes.F
     scratch = _scratch(sizes, 3, 4 * row[0] + max(6 * row[0], 8 * row[1]), dtype, parts)
     arguments = (
@@ -132,15 +129,10 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     if not has_bias:
         db = None
     elif db is None:
-        db = db_sums.sum(axis=0)[:filters]
+        db = db_sums[:, :filters].sum(axis=0)
     else:
-        db[...] = db_sums.sum(axis=0)[:filters]
+        db[...] = db_sums[:, :filters].sum(axis=0)
     return channels_first(dx)[:, :channels] if need_dx else None, dw, db
-
-
-def _lanes(dtype):
-    """How many numbers a vector register holds."""
-    return load("tile").VECTOR_BYTES // np.dtype(dtype).itemsize
 
 
 def _parts(sizes):
@@ -176,20 +168,9 @@ def _packed(w, depth, columns, parts):
     return U
 
 
-def _room(out, shape, dtype):
-    """The rows (N, H, W, F) to write to: those of the caller's buffer if they lie in C order, else fresh ones."""
-    if out is None:
-        return empty(shape, dtype)
-    expected = (shape[0], shape[3], shape[1], shape[2])
-    if out.shape != expected or out.dtype != dtype:
-        raise ValueError(f"out: the buffer is {out.dtype} {out.shape}; the result is {dtype} {expected}")
-    rows = out.transpose(0, 2, 3, 1)
-    return rows if rows.flags.carray else empty(shape, dtype)
-
-
 def _scratch(sizes, columns, edge, dtype, parts):
     """Memory for the intermediate results of every thread: V and M, `columns` rows of tiles of one vector of channels, `edge` numbers."""
-    lanes = _lanes(dtype)
+    lanes = vector_lanes(dtype)
     each = 36 * (sizes.V_stride + sizes.M_stride) + columns * 6 * (4 * sizes.TW + 2) * lanes + edge
     memory = empty((parts * (-(-each // lanes) * lanes) + lanes,), dtype)
     start = (
@@ -199,7 +180,7 @@ def _scratch(sizes, columns, edge, dtype, parts):
 
 
 def _sizes(rows_shape, filters, geometry, dtype):
-    tile, lanes = load("tile"), _lanes(dtype)
+    tile, lanes = load("tile"), vector_lanes(dtype)
     N, H, W, C = rows_shape
     (OH, OW), (top, _, left, _) = geometry.output, geometry.pad
     TH, TW = -(-OH // 4), -(-OW // 4)
