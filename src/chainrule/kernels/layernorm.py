@@ -4,7 +4,6 @@ Results differ from the twin's by rounding only. Memory of any layout is right; 
 and empty arrays, go to the twin. Output buffers are keyword-only and must not overlap the inputs.
 """
 
-
 from chainrule import functional
 from chainrule.kernels.arrays import deliver, fits, flat, room, written
 from chainrule.kernels.compiler import load, run, threads
