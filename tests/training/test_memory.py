@@ -8,7 +8,7 @@ import pytest
 from chainrule import nn
 from chainrule.nn.plan import Plan
 from chainrule.training import memory
-from chainrule.training.memory import available_memory, check_memory, step_memory
+from chainrule.training.memory import check_memory, step_memory
 
 IMAGE = (3, 16, 16)
 
@@ -83,14 +83,3 @@ def test_a_network_that_fits_with_no_batch_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 2**20)
     with pytest.raises(MemoryError, match=r"\d MB for the layers' outputs.*\d MB for the parameters' gradients.*smaller network"):
         check_memory(fully_connected(), nn.CrossEntropyLoss(), IMAGE, 100)
-
-
-def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "CGROUP", tmp_path)
-    free = available_memory()
-    (tmp_path / "memory.max").write_text("3000000\n")
-    (tmp_path / "memory.current").write_text("2500000\n")
-    (tmp_path / "memory.stat").write_text("anon 1000\ninactive_file 250000\n")
-    assert available_memory() == 750_000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert available_memory() == pytest.approx(free, rel=0.5)

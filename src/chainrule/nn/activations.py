@@ -1,37 +1,17 @@
 """Activation functions as modules."""
 
-from chainrule.nn.module import Module
+from chainrule.nn.layer import Layer
 
 __all__ = ["GELU", "LeakyReLU", "ReLU", "Sigmoid", "Tanh"]
 
 
-class _Elementwise(Module):
-    """A function of each number; `entry` is its name in the table of functions."""
-
-    entry: str
-
-    def arguments(self) -> tuple:
-        """What the function takes besides x."""
-        return ()
-
-    def forward(self, x):
-        out, cache = getattr(self.functions, self.entry).forward(x, *self.arguments())
-        self._cache = cache, out.shape
-        return out
-
-    def backward(self, dout):
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
-        return getattr(self.functions, self.entry).backward(dout, cache)
-
-
-class ReLU(_Elementwise):
+class ReLU(Layer):
     """max(0, x), elementwise (Nair & Hinton 2010); gradient 0 at x = 0, as in PyTorch."""
 
     entry = "relu"
 
 
-class LeakyReLU(_Elementwise):
+class LeakyReLU(Layer):
     """x where x > 0, negative_slope * x elsewhere (Maas, Hannun & Ng 2013)."""
 
     entry = "leaky_relu"
@@ -39,26 +19,26 @@ class LeakyReLU(_Elementwise):
     def __init__(self, negative_slope=0.01):
         self.negative_slope = negative_slope
 
-    def arguments(self):
+    def arguments(self, x):
         return (self.negative_slope,)
 
     def extra_repr(self):
         return f"negative_slope={self.negative_slope}"
 
 
-class Sigmoid(_Elementwise):
+class Sigmoid(Layer):
     """1 / (1 + exp(-x)), elementwise."""
 
     entry = "sigmoid"
 
 
-class Tanh(_Elementwise):
+class Tanh(Layer):
     """tanh(x), elementwise."""
 
     entry = "tanh"
 
 
-class GELU(_Elementwise):
+class GELU(Layer):
     """x * Phi(x), Phi the normal distribution function (Hendrycks & Gimpel 2016).
 
     Parameters

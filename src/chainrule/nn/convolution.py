@@ -1,20 +1,18 @@
 """Convolution over images, and its transpose, as modules."""
 
-import math
-
 import numpy as np
 
 from chainrule.functional.geometry import conv_geometry, conv_transpose_geometry
 from chainrule.nn.images import check_image, pair
-from chainrule.nn.module import Module, Parameter, check_sizes
+from chainrule.nn.layer import Layer
+from chainrule.nn.module import Parameter, check_sizes
+from chainrule.nn.parameters import reset_uniformly, uninitialized
 
 __all__ = ["Conv2d", "ConvTranspose2d"]
 
 
-class _Convolution(Module):
-    """What Conv2d and ConvTranspose2d share; `entry` is their name in the table of functions."""
-
-    entry: str
+class _Convolution(Layer):
+    """What Conv2d and ConvTranspose2d share: x (N, C, H, W) -> (N, F, OH, OW)."""
 
     def __init__(self, in_channels, out_channels, kernel_size, stride, dilation, groups, bias, padding_mode, dtype):
         name = type(self).__name__
@@ -24,36 +22,23 @@ class _Convolution(Module):
         self.dilation, self.padding, self.output_padding = pair(name, "dilation", dilation), (0, 0), (0, 0)
         sides = (in_channels, out_channels // groups) if self.entry == "conv_transpose" else (out_channels, in_channels // groups)
         # in memory (KH, KW, second, first), C-contiguous
-        self.weight = Parameter(np.empty((*self.kernel_size, sides[1], sides[0]), dtype).transpose(3, 2, 0, 1))
+        self.weight = Parameter(uninitialized(name, (*self.kernel_size, sides[1], sides[0]), dtype).transpose(3, 2, 0, 1))
         self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
 
     def conv_param(self) -> dict:
         """The functional contract's dictionary."""
         raise NotImplementedError
 
-    def check_input(self, x):
-        raise NotImplementedError
-
     def reset_parameters(self, rng):
-        bound = 1 / np.sqrt(math.prod(self.weight.shape[1:]))
-        self.weight.data[...] = rng.uniform(-bound, bound, self.weight.shape)
-        if self.bias is not None:
-            self.bias.data[...] = rng.uniform(-bound, bound, self.bias.shape)
+        reset_uniformly(self.weight, self.bias, rng)
         return self
 
-    def forward(self, x):
-        """x (N, C, H, W) -> (N, F, OH, OW)."""
-        self.check_input(x)
-        bias = None if self.bias is None else self.bias.data
-        out, cache = getattr(self.functions, self.entry).forward(x, self.weight.data, bias, self.conv_param())
-        self._cache = cache, out.shape
-        return out
+    def arguments(self, x):
+        return self.weight.data, None if self.bias is None else self.bias.data, self.conv_param()
 
     def backward(self, dout):
         """dout (N, F, OH, OW) -> dx (N, C, H, W); adds to the gradients of weight and bias."""
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
-        dx, dw, db = getattr(self.functions, self.entry).backward(dout, cache)
+        dx, dw, db = super().backward(dout)
         self.weight.accumulate(dw)
         if self.bias is not None:
             self.bias.accumulate(db)

@@ -3,12 +3,12 @@
 import numpy as np
 
 from chainrule.nn.images import check_image
-from chainrule.nn.module import Module
+from chainrule.nn.layer import Layer
 
 __all__ = ["Dropout", "Dropout2d"]
 
 
-class Dropout(Module):
+class Dropout(Layer):
     """In training each value is set to 0 with probability p, the others are divided by 1 - p; in eval mode nothing happens.
 
     Parameters
@@ -17,24 +17,16 @@ class Dropout(Module):
     rng : generator of the masks (default: fresh entropy). A training run sets it anew at every step, so that a resumed run draws the same.
     """
 
+    entry = "dropout"
+
     def __init__(self, p=0.5, *, rng=None):
         if not 0 <= p < 1:
             raise ValueError(f"{type(self).__name__}: p is {p}; the probability to drop must be at least 0 and below 1")
         self.p = p
         self.rng = rng or np.random.default_rng()
 
-    def forward(self, x):
-        out, cache = self.functions.dropout.forward(x, self._dropout_param())
-        self._cache = cache, out.shape
-        return out
-
-    def backward(self, dout):
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
-        return self.functions.dropout.backward(dout, cache)
-
-    def _dropout_param(self):
-        return {"p": 1 - self.p, "mode": "train" if self.training else "test", "rng": self.rng}
+    def arguments(self, x):
+        return ({"p": 1 - self.p, "mode": "train" if self.training else "test", "rng": self.rng},)
 
     def extra_repr(self):
         return f"p={self.p}, inplace=False"  # torch's text; nothing here works in place
@@ -51,7 +43,7 @@ class Dropout2d(Dropout):
     def forward(self, x):
         """x (N, C, H, W), like it out."""
         check_image("Dropout2d", x)
-        scale, _ = self.functions.dropout.forward(np.ones((*x.shape[:2], 1, 1), x.dtype), self._dropout_param())
+        scale, _ = self.functions.dropout.forward(np.ones((*x.shape[:2], 1, 1), x.dtype), *self.arguments(x))
         self._cache = scale, x.shape
         return x * scale if self.training else x
 

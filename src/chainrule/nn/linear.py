@@ -3,6 +3,7 @@
 import numpy as np
 
 from chainrule.nn.module import Module, Parameter, check_sizes
+from chainrule.nn.parameters import reset_uniformly, uninitialized
 
 __all__ = ["Linear", "Scale"]
 
@@ -26,16 +27,13 @@ class Linear(Module):
     def __init__(self, in_features, out_features, bias=True, *, dtype=np.float32, rng=None):
         check_sizes("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(np.empty((in_features, out_features), dtype).T)
+        self.weight = Parameter(uninitialized("Linear", (in_features, out_features), dtype).T)
         self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
         self._no_bias = None if bias else np.zeros(out_features, dtype)
         self.reset_parameters(rng or np.random.default_rng())
 
     def reset_parameters(self, rng):
-        bound = 1 / np.sqrt(self.in_features)
-        self.weight.data[...] = rng.uniform(-bound, bound, self.weight.shape)
-        if self.bias is not None:
-            self.bias.data[...] = rng.uniform(-bound, bound, self.bias.shape)
+        reset_uniformly(self.weight, self.bias, rng)
         return self
 
     def forward(self, x):

@@ -12,8 +12,37 @@ from chainrule.nn.module import Module, Parameter, check_sizes
 __all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm"]
 
 
-class _BatchNorm(Module):
-    """Parameters and running statistics; a subclass says over which axes of its input they are taken."""
+class _Normalization(Module):
+    """A scale and a shift of what was normalized, learned or not."""
+
+    def __init__(self, shape, eps, affine, bias, dtype):
+        self._shape, self.eps = shape, eps
+        self.weight = Parameter(np.ones(shape, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(shape, dtype)) if affine and bias else None
+
+    def reset_parameters(self, rng):
+        if self.weight is not None:
+            self.weight.data[...] = 1
+        if self.bias is not None:
+            self.bias.data[...] = 0
+        return self
+
+    def scale_and_shift(self, dtype):
+        """gamma and beta, of the parameters' shape."""
+        gamma = np.ones(self._shape, dtype) if self.weight is None else self.weight.data
+        beta = np.zeros(self._shape, dtype) if self.bias is None else self.bias.data
+        return gamma, beta
+
+    def accumulate(self, dgamma, dbeta):
+        """Add the gradients to those of the parameters that are learned."""
+        if self.weight is not None:
+            self.weight.accumulate(dgamma.reshape(self._shape))
+        if self.bias is not None:
+            self.bias.accumulate(dbeta.reshape(self._shape))
+
+
+class _BatchNorm(_Normalization):
+    """Running statistics; a subclass says over which axes of its input they are taken."""
 
     buffer_names = ("running_mean", "running_var", "num_batches_tracked")
     running_mean: Any  # (C,), and None without running statistics
@@ -22,28 +51,18 @@ class _BatchNorm(Module):
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, bias=True, dtype=np.float32):
         check_sizes(type(self).__name__, num_features=num_features)
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        super().__init__((num_features,), eps, affine, bias, dtype)
+        self.num_features, self.momentum = num_features, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, dtype)) if affine and bias else None
         self.running_mean = np.zeros(num_features, dtype) if track_running_stats else None
         self.running_var = np.ones(num_features, dtype) if track_running_stats else None
         self.num_batches_tracked = np.zeros((), np.int64) if track_running_stats else None
 
     def reset_parameters(self, rng):
-        if self.weight is not None:
-            self.weight.data[...] = 1
-        if self.bias is not None:
-            self.bias.data[...] = 0
+        super().reset_parameters(rng)
         if self.track_running_stats:
             self.running_mean[...], self.running_var[...], self.num_batches_tracked[...] = 0, 1, 0
         return self
-
-    def scale_and_shift(self, dtype):
-        """gamma and beta, (C,) each."""
-        gamma = np.ones(self.num_features, dtype) if self.weight is None else self.weight.data
-        beta = np.zeros(self.num_features, dtype) if self.bias is None else self.bias.data
-        return gamma, beta
 
     def bn_param(self):
         """The functional contract's dictionary; momentum 0 makes it hand back the statistics of this batch alone."""
@@ -106,10 +125,7 @@ class BatchNorm1d(_BatchNorm):
         cache, shape = self.cached()
         self.check_dout(dout, shape)
         dx, dgamma, dbeta = self.functions.batchnorm.backward(self._rows(dout), cache)
-        if self.weight is not None:
-            self.weight.accumulate(dgamma)
-        if self.bias is not None:
-            self.bias.accumulate(dbeta)
+        self.accumulate(dgamma, dbeta)
         return self._like_input(dx, dout.shape)
 
     def check_input(self, x):
@@ -151,10 +167,7 @@ class BatchNorm2d(_BatchNorm):
         cache, shape = self.cached()
         self.check_dout(dout, shape)
         dx, dgamma, dbeta = self.functions.spatial_batchnorm.backward(dout, cache)
-        if self.weight is not None:
-            self.weight.accumulate(dgamma)
-        if self.bias is not None:
-            self.bias.accumulate(dbeta)
+        self.accumulate(dgamma, dbeta)
         return dx
 
     def check_input(self, x):
@@ -162,7 +175,7 @@ class BatchNorm2d(_BatchNorm):
         self.check_count(x)
 
 
-class LayerNorm(Module):
+class LayerNorm(_Normalization):
     """Normalize each sample over its last axes, then scale and shift.
 
     Parameters
@@ -178,16 +191,8 @@ class LayerNorm(Module):
         self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, Integral) else tuple(normalized_shape)
         if not self.normalized_shape or min(self.normalized_shape) < 1:
             raise ValueError(f"LayerNorm: normalized_shape is {normalized_shape}; every axis must be at least 1")
-        self.eps, self.elementwise_affine = eps, elementwise_affine
-        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias else None
-
-    def reset_parameters(self, rng):
-        if self.weight is not None:
-            self.weight.data[...] = 1
-        if self.bias is not None:
-            self.bias.data[...] = 0
-        return self
+        super().__init__(self.normalized_shape, eps, elementwise_affine, bias, dtype)
+        self.elementwise_affine = elementwise_affine
 
     def forward(self, x):
         if x.shape[-len(self.normalized_shape) :] != self.normalized_shape:
@@ -195,10 +200,9 @@ class LayerNorm(Module):
             raise ValueError(f"LayerNorm: x has shape {x.shape}; its last axes must be ({expected})")
         if self.weight is not None and x.dtype != self.weight.dtype:
             raise TypeError(f"LayerNorm: x is {x.dtype}, the parameters are {self.weight.dtype}; convert one of them")
-        size = math.prod(self.normalized_shape)
-        gamma = np.ones(size, x.dtype) if self.weight is None else self.weight.data.reshape(-1)
-        beta = np.zeros(size, x.dtype) if self.bias is None else self.bias.data.reshape(-1)
-        out, cache = self.functions.layernorm.forward(x.reshape(-1, size), gamma, beta, {"eps": self.eps})
+        gamma, beta = self.scale_and_shift(x.dtype)
+        rows = x.reshape(-1, gamma.size)
+        out, cache = self.functions.layernorm.forward(rows, gamma.reshape(-1), beta.reshape(-1), {"eps": self.eps})
         self._cache = cache, x.shape
         return out.reshape(x.shape)
 
@@ -206,10 +210,7 @@ class LayerNorm(Module):
         cache, shape = self.cached()
         self.check_dout(dout, shape)
         dx, dgamma, dbeta = self.functions.layernorm.backward(dout.reshape(-1, math.prod(self.normalized_shape)), cache)
-        if self.weight is not None:
-            self.weight.accumulate(dgamma.reshape(self.normalized_shape))
-        if self.bias is not None:
-            self.bias.accumulate(dbeta.reshape(self.normalized_shape))
+        self.accumulate(dgamma, dbeta)
         return dx.reshape(dout.shape)
 
     def extra_repr(self):
@@ -217,7 +218,7 @@ class LayerNorm(Module):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, bias={bias}"
 
 
-class GroupNorm(Module):
+class GroupNorm(_Normalization):
     """Normalize each image over groups of its channels, then scale and shift each channel; the same in training and in eval mode.
 
     Parameters
@@ -236,16 +237,8 @@ class GroupNorm(Module):
                 f"GroupNorm: num_channels is {num_channels} and num_groups {num_groups}; "
                 "both must be at least 1, and the groups divide the channels evenly"
             )
-        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
-        self.weight = Parameter(np.ones(num_channels, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_channels, dtype)) if affine and bias else None
-
-    def reset_parameters(self, rng):
-        if self.weight is not None:
-            self.weight.data[...] = 1
-        if self.bias is not None:
-            self.bias.data[...] = 0
-        return self
+        super().__init__((num_channels,), eps, affine, bias, dtype)
+        self.num_groups, self.num_channels, self.affine = num_groups, num_channels, affine
 
     def forward(self, x):
         """x (N, C, H, W), like it out."""
@@ -259,10 +252,7 @@ class GroupNorm(Module):
         cache, shape = self.cached()
         self.check_dout(dout, shape)
         dx, dgamma, dbeta = self.functions.spatial_groupnorm.backward(dout, cache)
-        if self.weight is not None:
-            self.weight.accumulate(dgamma.reshape(-1))
-        if self.bias is not None:
-            self.bias.accumulate(dbeta.reshape(-1))
+        self.accumulate(dgamma, dbeta)
         return dx
 
     def check_input(self, x):
@@ -270,8 +260,7 @@ class GroupNorm(Module):
 
     def scale_and_shift(self, dtype):
         """gamma and beta as the functional contract takes them, (1, C, 1, 1) each."""
-        gamma = np.ones(self.num_channels, dtype) if self.weight is None else self.weight.data
-        beta = np.zeros(self.num_channels, dtype) if self.bias is None else self.bias.data
+        gamma, beta = super().scale_and_shift(dtype)
         return gamma.reshape(1, -1, 1, 1), beta.reshape(1, -1, 1, 1)
 
     def gn_param(self):

@@ -124,6 +124,11 @@ class _Fused(_Step):
     run: Callable  # (x) -> out, cache
     gradients: Callable  # (dout, cache, need_dx) -> dx
 
+    @staticmethod
+    def suits(layer):
+        """Whether the entries can compute this layer."""
+        return True
+
     def __init__(self, modules, where, pair):
         super().__init__(modules, where)
         self.layer, self.pair, self._cache = modules[0], pair, None
@@ -146,16 +151,12 @@ class _Fused(_Step):
         self._cache = None
 
 
-class _Affine(_Fused):
-    kind, axes = Linear, 2
-    entries: ClassVar = {(): "affine", (ReLU,): "affine_relu"}
-
-    def run(self, x):
-        return self.pair.forward(x, self.layer.weight.data.T, self.layer.bias.data)
+class _Product(_Fused):
+    """A layer with a weight, whose gradients are written in place, and that of its input only where somebody needs it."""
 
     def gradients(self, dout, cache, need_dx):
         weight, bias = self.layer.weight, self.layer.bias
-        buffers = {"dw": weight.grad_memory().T, "db": bias.grad_memory()}
+        buffers = {"dw": self.as_given(weight.grad_memory()), "db": None if bias is None else bias.grad_memory()}
         if need_dx:
             dx, _, _ = self.pair.backward(dout, cache, **buffers)
         else:
@@ -164,11 +165,28 @@ class _Affine(_Fused):
         return dx
 
     @staticmethod
+    def as_given(weight):
+        """The weight, or its gradient, as the entry takes it."""
+        return weight
+
+
+class _Affine(_Product):
+    kind, axes = Linear, 2
+    entries: ClassVar = {(): "affine", (ReLU,): "affine_relu"}
+
+    def run(self, x):
+        return self.pair.forward(x, self.as_given(self.layer.weight.data), self.layer.bias.data)
+
+    @staticmethod
+    def as_given(weight):
+        return weight.T
+
+    @staticmethod
     def suits(layer):
         return layer.bias is not None
 
 
-class _Conv(_Fused):
+class _Conv(_Product):
     kind, axes = Conv2d, 4
     entries: ClassVar = {
         (): "conv",
@@ -183,28 +201,30 @@ class _Conv(_Fused):
         self._pools = [module for module in modules if isinstance(module, MaxPool2d)]
 
     def run(self, x):
-        weight, bias = self.layer.weight, self.layer.bias
-        pool_params = [pool.pool_param() for pool in self._pools]
-        return self.pair.forward(x, weight.data, None if bias is None else bias.data, self.layer.conv_param(), *pool_params)
-
-    def gradients(self, dout, cache, need_dx):
-        weight, bias = self.layer.weight, self.layer.bias
-        buffers = {"dw": weight.grad_memory(), "db": None if bias is None else bias.grad_memory()}
-        if need_dx:
-            dx, _, _ = self.pair.backward(dout, cache, **buffers)
-        else:
-            dx, _ = None, self.pair.backward_parameters(dout, cache, **buffers)
-        _written(weight, bias)
-        return dx
-
-    @staticmethod
-    def suits(layer):
-        return True
+        return self.pair.forward(x, *self.layer.arguments(x), *(pool.pool_param() for pool in self._pools))
 
 
 class _Norm(_Fused):
-    """A normalization over the batch."""
+    """A normalization with a learned scale and shift, whose gradients are written in place."""
 
+    def gradients(self, dout, cache, need_dx):
+        weight, bias = self.layer.weight, self.layer.bias
+        dgamma, dbeta = (self.as_given(parameter.grad_memory()) for parameter in (weight, bias))
+        *dx, _, _ = self.pair.backward(dout, cache, dgamma=dgamma, dbeta=dbeta)
+        _written(weight, bias)
+        return dx[0] if len(dx) == 1 else dx
+
+    @staticmethod
+    def as_given(parameter):
+        """The scale or the shift, or its gradient, as the entry takes it."""
+        return parameter
+
+    @staticmethod
+    def suits(layer):
+        return layer.weight is not None and layer.bias is not None
+
+
+class _BatchNorm(_Norm):
     def run(self, x, *skip):
         norm = self.layer
         bn_param = norm.bn_param()
@@ -213,49 +233,31 @@ class _Norm(_Fused):
             norm.update_running_stats(bn_param["running_mean"], bn_param["running_var"], x.size // norm.num_features)
         return out, cache
 
-    def gradients(self, dout, cache, need_dx):
-        weight, bias = self.layer.weight, self.layer.bias
-        *dx, _, _ = self.pair.backward(dout, cache, dgamma=weight.grad_memory(), dbeta=bias.grad_memory())
-        _written(weight, bias)
-        return dx[0] if len(dx) == 1 else dx
 
-    @staticmethod
-    def suits(layer):
-        return layer.weight is not None and layer.bias is not None
-
-
-class _RowNorm(_Norm):
+class _RowNorm(_BatchNorm):
     kind, axes = BatchNorm1d, 2
     entries: ClassVar = {(ReLU,): "batchnorm_relu"}
 
 
-class _ImageNorm(_Norm):
+class _ImageNorm(_BatchNorm):
     kind, axes = BatchNorm2d, 4
     entries: ClassVar = {(ReLU,): "spatial_batchnorm_relu", (GELU,): "spatial_batchnorm_gelu"}
 
 
-class _GroupNorm(_Fused):
+class _GroupNorm(_Norm):
     kind, axes = GroupNorm, 4
     entries: ClassVar = {(ReLU,): "spatial_groupnorm_relu"}
 
     def run(self, x):
         norm = self.layer
-        shape = (1, -1, 1, 1)
-        return self.pair.forward(x, norm.weight.data.reshape(shape), norm.bias.data.reshape(shape), norm.num_groups, {"eps": norm.eps})
-
-    def gradients(self, dout, cache, need_dx):
-        weight, bias, shape = self.layer.weight, self.layer.bias, (1, -1, 1, 1)
-        dgamma, dbeta = weight.grad_memory().reshape(shape), bias.grad_memory().reshape(shape)
-        dx, _, _ = self.pair.backward(dout, cache, dgamma=dgamma, dbeta=dbeta)
-        _written(weight, bias)
-        return dx
+        return self.pair.forward(x, *norm.scale_and_shift(x.dtype), norm.num_groups, norm.gn_param())
 
     @staticmethod
-    def suits(layer):
-        return layer.weight is not None and layer.bias is not None
+    def as_given(parameter):
+        return parameter.reshape(1, -1, 1, 1)
 
 
-class _AddReLU(_Norm):
+class _AddReLU(_BatchNorm):
     """The end of a residual block: batch norm of what the body gives, plus the shortcut, through a ReLU."""
 
     kind, axes = BatchNorm2d, 4

@@ -2,12 +2,30 @@
 
 from chainrule.functional.geometry import pool_geometry
 from chainrule.nn.images import check_image, pair
-from chainrule.nn.module import Module
+from chainrule.nn.layer import Layer
 
 __all__ = ["AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d"]
 
 
-class MaxPool2d(Module):
+class _WindowPool(Layer):
+    """x (N, C, H, W) -> (N, C, OH, OW), one value a window."""
+
+    _pool_param: dict
+
+    def arguments(self, x):
+        return (self.pool_param(),)
+
+    def check_input(self, x):
+        name = type(self).__name__
+        check_image(name, x)
+        pool_geometry(name, x.shape, self._pool_param)
+
+    def pool_param(self):
+        """The functional contract's dictionary."""
+        return dict(self._pool_param)
+
+
+class MaxPool2d(_WindowPool):
     """The greatest value of each window; of several the first gets the gradient, row by row, as in PyTorch.
 
     Parameters
@@ -20,32 +38,14 @@ class MaxPool2d(Module):
     ceil_mode : let the last window hang over the edge (default False)
     """
 
+    entry = "max_pool"
+
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1, return_indices=False, ceil_mode=False):
         if return_indices:
             raise ValueError("MaxPool2d: return_indices is True; a module here returns one array, the maxima: leave it False")
         self.kernel_size, self.padding, self.dilation, self.ceil_mode = kernel_size, padding, dilation, ceil_mode
         self.stride = kernel_size if stride is None else stride
         self._pool_param = {**_window(self), "dilation": pair("MaxPool2d", "dilation", dilation)}
-
-    def forward(self, x):
-        """x (N, C, H, W) -> (N, C, OH, OW)."""
-        self.check_input(x)
-        out, cache = self.functions.max_pool.forward(x, self.pool_param())
-        self._cache = cache, out.shape
-        return out
-
-    def backward(self, dout):
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
-        return self.functions.max_pool.backward(dout, cache)
-
-    def check_input(self, x):
-        check_image("MaxPool2d", x)
-        pool_geometry("MaxPool2d", x.shape, self._pool_param)
-
-    def pool_param(self):
-        """The functional contract's dictionary."""
-        return dict(self._pool_param)
 
     def extra_repr(self):
         return (
@@ -54,7 +54,7 @@ class MaxPool2d(Module):
         )
 
 
-class AvgPool2d(Module):
+class AvgPool2d(_WindowPool):
     """The mean of each window.
 
     Parameters
@@ -64,6 +64,8 @@ class AvgPool2d(Module):
     divisor_override : None; PyTorch's number to divide by instead is not offered
     """
 
+    entry = "avg_pool"
+
     def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
         if divisor_override is not None:
             raise ValueError(f"AvgPool2d: divisor_override is {divisor_override}; only None is offered: a mean divides by its count")
@@ -71,31 +73,11 @@ class AvgPool2d(Module):
         self.stride = kernel_size if stride is None else stride
         self._pool_param = {**_window(self), "count_include_pad": count_include_pad}
 
-    def forward(self, x):
-        """x (N, C, H, W) -> (N, C, OH, OW)."""
-        self.check_input(x)
-        out, cache = self.functions.avg_pool.forward(x, self.pool_param())
-        self._cache = cache, out.shape
-        return out
-
-    def backward(self, dout):
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
-        return self.functions.avg_pool.backward(dout, cache)
-
-    def check_input(self, x):
-        check_image("AvgPool2d", x)
-        pool_geometry("AvgPool2d", x.shape, self._pool_param)
-
-    def pool_param(self):
-        """The functional contract's dictionary."""
-        return dict(self._pool_param)
-
     def extra_repr(self):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AdaptiveAvgPool2d(Module):
+class AdaptiveAvgPool2d(Layer):
     """Means over windows that divide the image evenly into `output_size`; 1 is global average pooling (Lin, Chen & Yan 2014).
 
     Parameters
@@ -103,24 +85,16 @@ class AdaptiveAvgPool2d(Module):
     output_size : int or (rows, columns); None in a pair keeps the image's
     """
 
+    entry = "adaptive_avg_pool"
+
     def __init__(self, output_size):
         self.output_size = output_size
         sides = output_size if isinstance(output_size, tuple | list) else (output_size, output_size)
         pair("AdaptiveAvgPool2d", "output_size", tuple(1 if side is None else side for side in sides))
         self._sides = sides
 
-    def forward(self, x):
-        """x (N, C, H, W) -> (N, C, *output_size)."""
-        self.check_input(x)
-        sides = tuple(size if side is None else side for size, side in zip(x.shape[2:], self._sides, strict=True))
-        out, cache = self.functions.adaptive_avg_pool.forward(x, sides)
-        self._cache = cache, out.shape
-        return out
-
-    def backward(self, dout):
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
-        return self.functions.adaptive_avg_pool.backward(dout, cache)
+    def arguments(self, x):
+        return (tuple(size if side is None else side for size, side in zip(x.shape[2:], self._sides, strict=True)),)
 
     def check_input(self, x):
         check_image("AdaptiveAvgPool2d", x)

@@ -1,12 +1,12 @@
 """Enlarging images as a module."""
 
 from chainrule.nn.images import check_image
-from chainrule.nn.module import Module
+from chainrule.nn.layer import Layer
 
 __all__ = ["Upsample"]
 
 
-class Upsample(Module):
+class Upsample(Layer):
     """Repeat every pixel in a square, so that the image becomes a whole number of times as large (nearest neighbour).
 
     Parameters
@@ -15,6 +15,8 @@ class Upsample(Module):
     scale_factor : side of the square, a whole number
     mode : "nearest"; PyTorch's interpolating modes are not offered
     """
+
+    entry = "upsample_nearest"
 
     def __init__(self, size=None, scale_factor=None, mode="nearest"):
         if mode != "nearest":
@@ -25,17 +27,8 @@ class Upsample(Module):
             raise ValueError(f"Upsample: scale_factor is {scale_factor}; it must be a whole number of at least 1: pixels are repeated")
         self.scale_factor, self.mode = float(scale_factor), mode  # a float, as in PyTorch
 
-    def forward(self, x):
-        """x (N, C, H, W) -> (N, C, scale_factor * H, scale_factor * W)."""
-        self.check_input(x)
-        out, cache = self.functions.upsample_nearest.forward(x, int(self.scale_factor))
-        self._cache = cache, out.shape
-        return out
-
-    def backward(self, dout):
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
-        return self.functions.upsample_nearest.backward(dout, cache)
+    def arguments(self, x):
+        return (int(self.scale_factor),)
 
     def check_input(self, x):
         check_image("Upsample", x)

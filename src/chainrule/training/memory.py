@@ -2,18 +2,16 @@
 
 import math
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
-import psutil
 
+from chainrule.nn.parameters import available_memory, memory_text
 from chainrule.nn.plan import Plan
 
-__all__ = ["available_memory", "check_memory", "step_memory"]
+__all__ = ["check_memory", "step_memory"]
 
 PROBES = 8, 16  # images: enough to outweigh what does not grow with them, which does grows linearly
 OPTIMIZER_ARRAYS = 2  # like the parameters, that an optimizer keeps: Adam's; others have fewer
-CGROUP = Path("/sys/fs/cgroup")
 
 
 def step_memory(model, criterion, image_shape, batch_size):
@@ -62,19 +60,6 @@ def _peak(plan, criterion, image_shape, images, model):
             tracemalloc.stop()
 
 
-def available_memory():
-    """Bytes that this process can still have: what the machine has free, or less where a control group (a container) sets a limit."""
-    free = psutil.virtual_memory().available
-    try:
-        limit, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        lines = (CGROUP / "memory.stat").read_text().splitlines()
-        # files that are cached count as used, and are dropped when there is need
-        cached = next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
-        return free if limit == "max" else min(free, int(limit) - int(used) + cached)
-    except (OSError, ValueError, StopIteration):
-        return free
-
-
 def check_memory(model, criterion, image_shape, batch_size):
     """Refuse a training run that does not fit into memory.
 
@@ -93,20 +78,14 @@ def check_memory(model, criterion, image_shape, batch_size):
     available = available_memory()
     if state + step <= available:
         return
+    needed, free, outputs, gradients = map(memory_text, (state + step, available, step, state))
     raise MemoryError(
-        f"training this network on batches of {batch_size} images needs about {_text(state + step)} more memory, and {_text(available)} "
-        f"are free: {_text(step)} for the layers' outputs and their gradients, {_text(state)} for the parameters' gradients and the "
-        f"optimizer; {_advice(step, batch_size, available - state)}"
+        f"training this network on batches of {batch_size} images needs about {needed} more memory, and {free} are free: {outputs} for the "
+        f"layers' outputs and their gradients, {gradients} for the parameters' gradients and the optimizer; "
+        f"{_advice(step, batch_size, available - state)}"
     )
 
 
 def _advice(step, batch_size, room):
     fitting = int(batch_size * room / step * 0.9)
     return f"a batch size of {fitting} would fit" if fitting >= 1 else "use a smaller network"
-
-
-def _text(nbytes):
-    for unit, size in (("GB", 2**30), ("MB", 2**20)):
-        if nbytes >= size:
-            return f"{nbytes / size:.1f} {unit}"
-    return f"{nbytes / 2**10:.0f} kB"
