@@ -20,5 +20,10 @@ def test_its_json_has_arguments_with_defaults(chainrule, name):
     assert "\n" not in rows[name]["description"]
 
 
+def test_the_recipe_of_a_model_is_told(chainrule):
+    out = " ".join(chainrule("models").out.split())
+    assert "speedrun has a recipe of its own: data cifar10, label_smoothing 0.2, optimizer muon, lr 0.24" in out
+
+
 def test_brackets_in_a_description_are_shown(chainrule):
     assert "[affine - norm - relu - dropout] x L - affine" in chainrule("models").out

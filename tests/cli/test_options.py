@@ -75,6 +75,11 @@ def test_an_option_takes_the_choices_of_the_model_with_the_most(parse):
     assert given_settings(got["model"], got["options"])["model_arguments"] == {"normalization": "group"}
 
 
+def test_an_argument_with_choices_that_may_be_left_out_is_left_out_by_name(parse):
+    got = parse("resnet", "--normalization", "none")  # whose default is "batch"
+    assert given_settings(got["model"], got["options"])["model_arguments"] == {"normalization": None}
+
+
 def test_a_flag_of_a_model_can_be_set_and_taken_back(parse):
     for flag, value in (("--bottleneck", True), ("--no-bottleneck", False)):
         got = parse("resnet", flag)

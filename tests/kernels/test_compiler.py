@@ -189,6 +189,17 @@ def test_the_number_of_threads_has_limits():
             kernels.set_threads(number)
 
 
+@pytest.mark.parametrize("wanted", ["0", "-1", "abc"])
+def test_a_number_of_threads_that_is_none_is_refused_by_the_name_of_the_variable(wanted):
+    process = start("import chainrule.kernels", NUMBA_NUM_THREADS=wanted)
+    assert f"ValueError: NUMBA_NUM_THREADS is '{wanted}'; set it to a number of threads" in process.communicate()[1]
+
+
+def test_kernels_that_may_not_be_compiled_say_so():
+    process = step("float32", NUMBA_DISABLE_JIT="1")
+    assert "ImportError: NUMBA_DISABLE_JIT is set, and the kernels need the compiler" in process.communicate()[1]
+
+
 def test_a_thread_of_python_computes_beside_another():
     code = """
 import threading

@@ -98,6 +98,12 @@ def test_batchnorm_keeps_its_statistics_when_it_refuses_a_batch(nn):
     assert module.num_batches_tracked == 0 and not module.running_mean.any()
 
 
+@pytest.mark.parametrize("kind", ["BatchNorm1d", "BatchNorm2d", "LayerNorm"])
+def test_a_negative_eps_is_refused(nn, kind):
+    with pytest.raises(ValueError, match=f"^{kind}: eps is -1; it is added to a variance under a root, and must be at least 0"):
+        getattr(nn, kind)(5, eps=-1)
+
+
 @DTYPES
 @pytest.mark.parametrize("options", [{}, {"eps": 0.1}, {"elementwise_affine": False}, {"bias": False}], ids=str)
 @pytest.mark.parametrize(

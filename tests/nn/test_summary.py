@@ -39,6 +39,13 @@ def test_poolings_look_at_each_pixel_of_each_window_and_the_others_at_each_value
     assert rows[-1].activation_bytes == 0  # a view
 
 
+def test_changing_the_order_of_pixels_is_no_arithmetic():
+    # the kernels' channels-last output is copied into the order that Flatten promises
+    rows = summarize(nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten()), (5, 2, 9, 8))
+    assert rows[-1].activation_bytes > 0
+    assert rows[-1].operations == 0
+
+
 def test_a_batch_that_does_not_fit_is_refused_with_the_layer():
     with pytest.raises(ValueError, match=r"^Conv2d: x has shape \(5, 3, 9, 8\); expected \(N, 2, H, W\)\nin layer 1 of 2"):
         summarize(nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU()), (5, 3, 9, 8))

@@ -45,3 +45,7 @@ def models(json: Annotated[bool, typer.Option("--json", help="One JSON document 
         arguments = "\n".join(f"{name} = {value!r}" for name, value in row["arguments"].items())
         table.add_row(row["name"], row["description"].replace("[", "\\["), count(row["parameters"]), arguments)
     out.print(table)
+    for row in rows:
+        if row["recipe"]:
+            shown = ", ".join(f"{name} {value}" for name, value in row["recipe"].items() if not isinstance(value, dict))
+            out.print(f"{row['name']} has a recipe of its own: {shown}; any of it can be said otherwise", style="dim")

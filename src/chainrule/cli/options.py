@@ -19,6 +19,7 @@ RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder of all runs.", 
 DataFolder = Annotated[
     Path | None, typer.Option("--data-folder", help="Where the dataset lies (default: CHAINRULE_DATA, or your data folder).")
 ]
+NONE = "none"  # how the command line spells None, of an argument with choices
 Model = Annotated[str, typer.Argument(help="Name of a model; `chainrule models` lists them.")]
 
 
@@ -89,7 +90,7 @@ def given_settings(model: str | None, options: dict[str, Any]) -> dict[str, Any]
         value = said.pop(option)
         name, entry = known.get(option, (option, None))
         single = entry is not None and not isinstance(entry.default, tuple) and isinstance(value, list) and len(value) == 1
-        arguments[name] = value[0] if single else value
+        arguments[name] = None if value == NONE else value[0] if single else value
     if arguments:
         settings["model_arguments"] = arguments
     return settings | said
@@ -134,15 +135,18 @@ def _model_options():
         hints = [typing.get_type_hints(MODELS[model], include_extras=True)[argument] for model, argument in takers.items()]
         kinds = [typing.get_args(hint) for hint in hints]  # of Annotated[kind, help]
         kind, text = max(kinds, key=lambda entry: _breadth(entry[0]))
+        if type(None) in typing.get_args(kind) and _choices(kind):
+            kind = Literal[*_choices(kind), NONE] | None
         yield _option(name, kind, f"--{name.replace('_', '-')}", f"{text} ({', '.join(takers)})", "Model")
 
 
 def _breadth(kind):
     """How much an option of this kind takes: several values where one model takes several, and the choices of the model with the most."""
-    choices = [
-        word for option in (kind, *typing.get_args(kind)) if typing.get_origin(option) is Literal for word in typing.get_args(option)
-    ]
-    return typing.get_origin(kind) is tuple, len(choices)
+    return typing.get_origin(kind) is tuple, len(_choices(kind))
+
+
+def _choices(kind):
+    return [word for option in (kind, *typing.get_args(kind)) if typing.get_origin(option) is Literal for word in typing.get_args(option)]
 
 
 def _option(name, kind, flag, text, panel):

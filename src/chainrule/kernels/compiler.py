@@ -20,9 +20,11 @@ __all__ = ["cache_folder", "cache_is_kept", "describe", "load", "on_compile", "r
 
 def _available():
     """How many threads Numba can start: NUMBA_NUM_THREADS, else one for each processor that this process may use."""
-    wanted = os.environ.get("NUMBA_NUM_THREADS", "")
+    wanted = os.environ.get("NUMBA_NUM_THREADS", "").strip()
     if wanted.isdecimal() and int(wanted) > 0:
         return int(wanted)
+    if wanted:
+        raise ValueError(f"NUMBA_NUM_THREADS is {wanted!r}; set it to a number of threads, 1 or more, or leave it unset")
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -192,6 +194,8 @@ def _numba():
     import numba
     from numba.core import config, event
 
+    if config.DISABLE_JIT:
+        raise ImportError("NUMBA_DISABLE_JIT is set, and the kernels need the compiler: unset it, or use nn.namespace(REFERENCE)")
     if not {"NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY"} & os.environ.keys():
         config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
         if not _start_openmp():

@@ -16,6 +16,8 @@ class _Normalization(Module):
     """A scale and a shift of what was normalized, learned or not."""
 
     def __init__(self, shape, eps, affine, bias, dtype):
+        if eps < 0:
+            raise ValueError(f"{type(self).__name__}: eps is {eps}; it is added to a variance under a root, and must be at least 0")
         self._shape, self.eps = shape, eps
         self.weight = Parameter(np.ones(shape, dtype)) if affine else None
         self.bias = Parameter(np.zeros(shape, dtype)) if affine and bias else None

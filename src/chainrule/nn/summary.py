@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chainrule.nn.containers import Flatten
 from chainrule.nn.convolution import Conv2d, ConvTranspose2d
 from chainrule.nn.linear import Linear
 from chainrule.nn.module import Module
@@ -71,4 +72,4 @@ def _operations(module, x, out):
         return 2 * meets.size * math.prod(module.weight.shape[1:]) + (out.size if module.bias is not None else 0)
     if isinstance(module, MaxPool2d | AvgPool2d):
         return out.size * module.pool_param()["pool_height"] * module.pool_param()["pool_width"]
-    return max(x.size, out.size)
+    return 0 if isinstance(module, Flatten) else max(x.size, out.size)  # pixels change places there
