@@ -136,7 +136,7 @@ def _model_options():
         kinds = [typing.get_args(hint) for hint in hints]  # of Annotated[kind, help]
         kind, text = max(kinds, key=lambda entry: _breadth(entry[0]))
         if type(None) in typing.get_args(kind) and _choices(kind):
-            kind = Literal[*_choices(kind), NONE] | None
+            kind = Literal[*_choices(kind), NONE] | None  # pyright: ignore[reportOperatorIssue]
         yield _option(name, kind, f"--{name.replace('_', '-')}", f"{text} ({', '.join(takers)})", "Model")
 
 

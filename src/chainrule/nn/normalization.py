@@ -29,7 +29,7 @@ class _Normalization(Module):
             self.bias.data[...] = 0
         return self
 
-    def scale_and_shift(self, dtype):
+    def scale_and_shift(self, dtype) -> tuple[np.ndarray, np.ndarray]:
         """gamma and beta, of the parameters' shape."""
         gamma = np.ones(self._shape, dtype) if self.weight is None else self.weight.data
         beta = np.zeros(self._shape, dtype) if self.bias is None else self.bias.data
@@ -260,7 +260,7 @@ class GroupNorm(_Normalization):
     def check_input(self, x):
         check_image("GroupNorm", x, self.num_channels, None if self.weight is None else self.weight.dtype)
 
-    def scale_and_shift(self, dtype):
+    def scale_and_shift(self, dtype) -> tuple[np.ndarray, np.ndarray]:
         """gamma and beta as the functional contract takes them, (1, C, 1, 1) each."""
         gamma, beta = super().scale_and_shift(dtype)
         return gamma.reshape(1, -1, 1, 1), beta.reshape(1, -1, 1, 1)

@@ -125,7 +125,7 @@ class _Fused(_Step):
     gradients: Callable  # (dout, cache, need_dx) -> dx
 
     @staticmethod
-    def suits(layer):
+    def suits(layer) -> bool:
         """Whether the entries can compute this layer."""
         return True
 
@@ -182,7 +182,7 @@ class _Affine(_Product):
         return weight.T
 
     @staticmethod
-    def suits(layer):
+    def suits(layer) -> bool:
         return layer.bias is not None
 
 
@@ -220,7 +220,7 @@ class _Norm(_Fused):
         return parameter
 
     @staticmethod
-    def suits(layer):
+    def suits(layer) -> bool:
         return layer.weight is not None and layer.bias is not None
 
 
