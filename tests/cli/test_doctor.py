@@ -26,6 +26,11 @@ def test_what_is_missing_comes_with_what_to_do(chainrule, monkeypatch, tmp_path)
     assert findings(chainrule("doctor", "--json"))["CIFAR-10"]["advice"] == "chainrule data get cifar10"
 
 
+def test_kernels_that_are_compiled_by_every_process_are_told_where_to_be_kept(chainrule, monkeypatch):
+    monkeypatch.setattr("chainrule.kernels.cache_is_kept", lambda: False)
+    assert "set NUMBA_CACHE_DIR to a folder that can be written to" in findings(chainrule("doctor", "--json"))["kernels"]["advice"]
+
+
 def test_kernels_that_cannot_be_compiled_are_broken(chainrule, monkeypatch):
     def broken():
         raise ImportError("no llvmlite")

@@ -152,6 +152,7 @@ def test_a_transposed_convolution_goes_back_to_the_size_from_which_the_convoluti
         (lambda: pool((2, 6, 0, 8), pad=1), "with pad 1, would hold no pixel of an image of 0 x 8"),
         (lambda: transpose((6, 9, 8)), "up: x has shape (6, 9, 8); expected (N, C, H, W)"),
         (lambda: transpose(w_shape=(4, 6, 3, 3)), "up: x has shape (2, 6, 9, 8), w has (4, 6, 3, 3); expected (6, F / groups, KH, KW)"),
+        (lambda: transpose((2, 6, 0, 8)), "up: x has shape (2, 6, 0, 8); an image without pixels gives none"),
         (lambda: transpose(groups=4), "up: groups is 4; it must divide the 6 channels of x"),
         (lambda: transpose(output_pad=1), "up: conv_param['output_pad'] is 1; it must be at least 0 and less than the stride 1"),
         (lambda: transpose(w_shape=(6, 4, 3, 0)), "up: the window is 3 x 0; its sides must be at least 1"),

@@ -129,7 +129,7 @@ def test_a_wrong_dtype_is_refused_with_what_to_convert(nn, dtype):
 def test_a_transposed_dout_is_refused(nn):
     layer = nn.Linear(5, 3)
     layer(np.zeros((4, 5), np.float32))
-    with pytest.raises(ValueError, match=r"^Linear: dout has shape \(3, 4\); expected \(N, 3\), like the output$"):
+    with pytest.raises(ValueError, match=r"^Linear: dout has shape \(3, 4\); expected \(4, 3\), like the output$"):
         layer.backward(np.zeros((3, 4), np.float32))
 
 

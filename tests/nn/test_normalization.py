@@ -98,10 +98,17 @@ def test_batchnorm_keeps_its_statistics_when_it_refuses_a_batch(nn):
     assert module.num_batches_tracked == 0 and not module.running_mean.any()
 
 
+@pytest.mark.parametrize("eps", [-1, float("nan"), None, "1"])
 @pytest.mark.parametrize("kind", ["BatchNorm1d", "BatchNorm2d", "LayerNorm"])
-def test_a_negative_eps_is_refused(nn, kind):
-    with pytest.raises(ValueError, match=f"^{kind}: eps is -1; it is added to a variance under a root, and must be at least 0"):
-        getattr(nn, kind)(5, eps=-1)
+def test_an_eps_that_is_no_number_from_0_on_is_refused(nn, kind, eps):
+    with pytest.raises(ValueError, match=f"^{kind}: eps is {eps!r}; it is added to a variance under a root: expected a number, at least 0"):
+        getattr(nn, kind)(5, eps=eps)
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 7, float("nan"), "0.1"])
+def test_a_momentum_outside_of_0_to_1_is_refused(nn, momentum):
+    with pytest.raises(ValueError, match=rf"^BatchNorm2d: momentum is {momentum!r}; expected a number in \[0, 1\], or None"):
+        nn.BatchNorm2d(5, momentum=momentum)
 
 
 @DTYPES
@@ -262,8 +269,9 @@ def test_batchnorm_of_images_refuses_the_variance_of_one_pixel(nn):
 
 @pytest.mark.parametrize("sizes", [(0, 4), (3, 4), (2, 0)], ids=str)
 def test_groups_that_do_not_divide_the_channels_are_refused(sizes):
-    message = rf"^GroupNorm: num_channels is {sizes[1]} and num_groups {sizes[0]}; both must be at least 1, and the groups divide"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(
+        ValueError, match=r"^GroupNorm: num_(channels|groups) is .*(it must be at least 1|the groups must divide the channels)"
+    ):
         GroupNorm(*sizes)
 
 

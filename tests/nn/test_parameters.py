@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule.nn import Conv2d, Linear, parameters
+from chainrule.nn import BatchNorm2d, Conv2d, Linear, parameters
 from chainrule.nn.module import Parameter
 from chainrule.nn.parameters import available_memory, memory_text, reset_uniformly
 
@@ -30,6 +30,13 @@ def test_a_weight_that_does_not_fit_is_refused_with_figures(build, said, monkeyp
     monkeypatch.setattr(parameters, "available_memory", lambda: 2**30)
     with pytest.raises(MemoryError, match=said):
         build()
+
+
+@pytest.mark.parametrize("dtype", [int, np.float16, complex, "foo"])
+@pytest.mark.parametrize("build", [lambda dtype: Linear(3, 4, dtype=dtype), lambda dtype: BatchNorm2d(3, dtype=dtype)])
+def test_parameters_that_modules_do_not_compute_with_are_refused(build, dtype):
+    with pytest.raises(TypeError, match=r"dtype is .*; expected float32 or float64"):
+        build(dtype)
 
 
 def test_values_drawn_some_rows_at_a_time_are_those_drawn_at_once(monkeypatch):

@@ -67,9 +67,11 @@ def _computing():
 
         facts = kernels.describe()
     except Exception as error:  # a broken compiler is what this command is there to find
-        yield "kernels", f"{type(error).__name__}: {error}", "reinstall: pip install --force-reinstall numba llvmlite", True
+        advice = "" if "NUMBA_" in str(error) else "reinstall: pip install --force-reinstall numba llvmlite"
+        yield "kernels", f"{type(error).__name__}: {error}", advice, True
         return
-    yield "kernels", ", ".join(f"{name} {value}" for name, value in facts.items()), "", False
+    advice = "" if kernels.cache_is_kept() else "they are compiled by every process: set NUMBA_CACHE_DIR to a folder that can be written to"
+    yield "kernels", ", ".join(f"{name} {value}" for name, value in facts.items()), advice, False
 
 
 def _folders(runs):

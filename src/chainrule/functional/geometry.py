@@ -85,6 +85,8 @@ def conv_transpose_geometry(function, x_shape, w_shape, conv_param):
     check_images(function, "x", x_shape)
     if len(w_shape) != 4 or w_shape[0] != x_shape[1]:
         raise ValueError(f"{function}: x has shape {tuple(x_shape)}, w has {tuple(w_shape)}; expected ({x_shape[1]}, F / groups, KH, KW)")
+    if min(x_shape[2:]) < 1:
+        raise ValueError(f"{function}: x has shape {tuple(x_shape)}; an image without pixels gives none")
     groups = conv_param.get("groups", 1)
     if groups < 1 or x_shape[1] % groups:
         raise ValueError(f"{function}: groups is {groups}; it must divide the {x_shape[1]} channels of x")

@@ -195,7 +195,10 @@ def _numba():
     from numba.core import config, event
 
     if config.DISABLE_JIT:
-        raise ImportError("NUMBA_DISABLE_JIT is set, and the kernels need the compiler: unset it, or use nn.namespace(REFERENCE)")
+        raise ImportError(
+            "NUMBA_DISABLE_JIT is set, and the kernels need the compiler: unset it, or compute with plain NumPy (nn.namespace(REFERENCE)) "
+            "or with PyTorch (--engine torch)"
+        )
     if not {"NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY"} & os.environ.keys():
         config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
         if not _start_openmp():

@@ -2,11 +2,17 @@
 
 from numbers import Integral
 
-__all__ = ["check_number", "check_numbers"]
+__all__ = ["check_image_shape", "check_number", "check_numbers"]
 
 
 def _counts(value):
     return isinstance(value, Integral) and int(value) >= 1
+
+
+def check_image_shape(model: str, image):
+    """Refuse what is not (channels, height, width)."""
+    if not isinstance(image, tuple | list) or len(image) != 3 or not all(map(_counts, image)):
+        raise ValueError(f"{model}: image is {image!r}; expected (channels, height, width), three whole numbers, each at least 1")
 
 
 def check_number(model: str, name: str, value):

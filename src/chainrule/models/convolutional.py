@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from chainrule.models.checks import check_number, check_numbers
+from chainrule.models.checks import check_image_shape, check_number, check_numbers
 from chainrule.models.normalization import ImageNormalization, image_normalization
 
 __all__ = ["convnet", "three_layer_convnet"]
@@ -20,6 +20,7 @@ def three_layer_convnet(
     hidden_dim: Annotated[int, "width of the hidden layer"] = 100,
 ):
     """conv - relu - 2x2 max pool - affine - relu - affine (CS231n assignment 2)."""
+    check_image_shape("three_layer_convnet", image)
     channels, height, width = image
     for name, value in (("filters", filters), ("kernel_size", kernel_size), ("hidden_dim", hidden_dim)):
         check_number("three_layer_convnet", name, value)
@@ -53,6 +54,7 @@ def convnet(
 
     The filters are 3x3, and dropout comes before each affine layer.
     """
+    check_image_shape("convnet", image)
     width, height, breadth = image
     check_numbers("convnet", "channels", channels)
     check_numbers("convnet", "hidden_dims", hidden_dims)

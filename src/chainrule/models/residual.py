@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from chainrule.models.checks import check_number, check_numbers
+from chainrule.models.checks import check_image_shape, check_number, check_numbers
 from chainrule.models.normalization import ImageNormalization, image_normalization
 
 __all__ = ["resnet"]
@@ -22,12 +22,13 @@ def resnet(
     normalization: Annotated[ImageNormalization | None, "normalize before each activation"] = "batch",
     dropout: Annotated[float, "probability to drop a hidden value"] = 0.0,
 ):
-    """conv - stages of residual blocks, each at half the resolution - global average pool - affine; blocks 3 3 3 are ResNet-20.
+    """conv - stages of residual blocks - global average pool - affine; blocks 3 3 3 are ResNet-20.
 
-    Every stage but the first begins with stride 2. Where a block changes the shape, its shortcut is a 1x1 convolution and a norm (the
+    Every stage but the first begins with stride 2, at half the resolution of the one before. Where a block changes the shape, its shortcut is a 1x1 convolution and a norm (the
     paper's option B; its networks for CIFAR-10 pad with zeros, option A, which has 2,752 parameters less in ResNet-20). A bottleneck's
     stride sits on its 3x3 convolution, as in torchvision. Dropout drops channels, between the convolutions of a block.
     """
+    check_image_shape("resnet", image)
     check_numbers("resnet", "blocks", blocks)
     check_number("resnet", "width", width)
     if not blocks:

@@ -7,7 +7,7 @@ arXiv:2404.00498, sections 3.1 to 3.3.
 
 from typing import Annotated
 
-from chainrule.models.checks import check_numbers
+from chainrule.models.checks import check_image_shape, check_numbers
 
 __all__ = ["PATCH", "speedrun"]
 
@@ -27,6 +27,7 @@ def speedrun(
 
     `chainrule.models.whitening.first_weights` makes the weights that it is meant to start from.
     """
+    check_image_shape("speedrun", image)
     check_numbers("speedrun", "widths", widths)
     channels, height, width = image
     rows, columns = ((size - PATCH + 1) >> len(widths) for size in (height, width))

@@ -131,12 +131,12 @@ class Flatten(Module):
             )
         start, end = self.start_dim % x.ndim, self.end_dim % x.ndim + 1
         out = self.functions.contiguous(x).reshape(*x.shape[:start], math.prod(x.shape[start:end]), *x.shape[end:])
-        self._cache = x.shape, out.shape
+        self._cache = x.shape, out.shape, out.dtype
         return out
 
     def backward(self, dout):
-        x_shape, shape = self.cached()
-        self.check_dout(dout, shape)
+        x_shape, *like_out = self.cached()
+        self.check_dout(dout, *like_out)
         return dout.reshape(x_shape)
 
     def extra_repr(self):

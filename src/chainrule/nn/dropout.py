@@ -44,10 +44,10 @@ class Dropout2d(Dropout):
         """x (N, C, H, W), like it out."""
         check_image("Dropout2d", x)
         scale, _ = self.functions.dropout.forward(np.ones((*x.shape[:2], 1, 1), x.dtype), *self.arguments(x))
-        self._cache = scale, x.shape
+        self._cache = scale, x.shape, x.dtype
         return x * scale if self.training else x
 
     def backward(self, dout):
-        scale, shape = self.cached()
-        self.check_dout(dout, shape)
+        scale, *like_out = self.cached()
+        self.check_dout(dout, *like_out)
         return dout * scale

@@ -45,7 +45,7 @@ def check_image(module: str, x: np.ndarray, channels: int | None = None, dtype: 
 
 
 def _likely_layout(shape, channels):
-    if len(shape) == 3:
+    if len(shape) == 3 and channels in (None, shape[0]):
         return "; is the batch axis missing? x[np.newaxis] adds it"
     if len(shape) == 4 and shape[3] == channels:
         return "; the channels come second: x.transpose(0, 3, 1, 2)"

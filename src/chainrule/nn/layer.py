@@ -25,10 +25,10 @@ class Layer(Module):
     def forward(self, x):
         self.check_input(x)
         out, cache = getattr(self.functions, self.entry).forward(x, *self.arguments(x))
-        self._cache = cache, out.shape
+        self._cache = cache, out.shape, out.dtype
         return out
 
     def backward(self, dout):
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
+        cache, *like_out = self.cached()
+        self.check_dout(dout, *like_out)
         return getattr(self.functions, self.entry).backward(dout, cache)

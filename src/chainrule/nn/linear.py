@@ -40,14 +40,16 @@ class Linear(Module):
         """x (..., in_features) -> (..., out_features)."""
         self.check_input(x)
         bias = self._no_bias if self.bias is None else self.bias.data
-        rows, self._cache = self.functions.affine.forward(x.reshape(-1, self.in_features), self.weight.data.T, bias)
-        return rows if x.ndim == 2 else rows.reshape(*x.shape[:-1], self.out_features)
+        rows, cache = self.functions.affine.forward(x.reshape(-1, self.in_features), self.weight.data.T, bias)
+        out = rows if x.ndim == 2 else rows.reshape(*x.shape[:-1], self.out_features)
+        self._cache = cache, out.shape, out.dtype
+        return out
 
     def backward(self, dout):
         """dout (..., out_features) -> dx (..., in_features); adds to the gradients of weight and bias."""
-        if dout.shape[-1] != self.out_features:  # a transposed dout would go through the reshape unnoticed
-            raise ValueError(f"Linear: dout has shape {dout.shape}; expected (N, {self.out_features}), like the output")
-        dx, dw, db = self.functions.affine.backward(dout.reshape(-1, self.out_features), self.cached())
+        cache, *like_out = self.cached()
+        self.check_dout(dout, *like_out)
+        dx, dw, db = self.functions.affine.backward(dout.reshape(-1, self.out_features), cache)
         self.weight.accumulate(dw.T)
         if self.bias is not None:
             self.bias.accumulate(db)

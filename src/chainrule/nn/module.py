@@ -137,10 +137,14 @@ class Module:
             raise RuntimeError(f"{type(self).__name__}: backward was called before forward")
         return self._cache
 
-    def check_dout(self, dout, shape):
-        """Refuse a dout that has not the shape of the output: broadcast or reshaped, it would give a wrong gradient unnoticed."""
-        if np.shape(dout) != shape:
-            raise ValueError(f"{type(self).__name__}: dout has shape {np.shape(dout)}; expected {shape}, like the output")
+    def check_dout(self, dout, shape, dtype):
+        """Refuse a dout that is not like the output: broadcast, reshaped or rounded, it would give a wrong gradient unnoticed."""
+        if not isinstance(dout, np.ndarray):
+            raise TypeError(f"{type(self).__name__}: dout is of type {type(dout).__name__}; expected a NumPy array, like the output")
+        if dout.shape != shape:
+            raise ValueError(f"{type(self).__name__}: dout has shape {dout.shape}; expected {shape}, like the output")
+        if dout.dtype != dtype:
+            raise TypeError(f"{type(self).__name__}: dout is {dout.dtype}, the output was {dtype}; convert it: dout.astype(np.{dtype})")
 
     # --- the tree -----------------------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,14 @@
 """Batch (Ioffe & Szegedy 2015), layer (Ba, Kiros & Hinton 2016) and group normalization (Wu & He 2018) as modules."""
 
 import math
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from chainrule.nn.images import check_image
 from chainrule.nn.module import Module, Parameter, check_sizes
+from chainrule.nn.parameters import check_dtype
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "GroupNorm", "LayerNorm"]
 
@@ -16,8 +17,10 @@ class _Normalization(Module):
     """A scale and a shift of what was normalized, learned or not."""
 
     def __init__(self, shape, eps, affine, bias, dtype):
-        if eps < 0:
-            raise ValueError(f"{type(self).__name__}: eps is {eps}; it is added to a variance under a root, and must be at least 0")
+        name = type(self).__name__
+        if not isinstance(eps, Real) or not eps >= 0:
+            raise ValueError(f"{name}: eps is {eps!r}; it is added to a variance under a root: expected a number, at least 0")
+        check_dtype(name, dtype)
         self._shape, self.eps = shape, eps
         self.weight = Parameter(np.ones(shape, dtype)) if affine else None
         self.bias = Parameter(np.zeros(shape, dtype)) if affine and bias else None
@@ -53,6 +56,8 @@ class _BatchNorm(_Normalization):
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, bias=True, dtype=np.float32):
         check_sizes(type(self).__name__, num_features=num_features)
+        if momentum is not None and not (isinstance(momentum, Real) and 0 <= momentum <= 1):
+            raise ValueError(f"{type(self).__name__}: momentum is {momentum!r}; expected a number in [0, 1], or None")
         super().__init__((num_features,), eps, affine, bias, dtype)
         self.num_features, self.momentum = num_features, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
@@ -118,14 +123,14 @@ class BatchNorm1d(_BatchNorm):
         bn_param = self.bn_param()
         rows = self._rows(x)
         out, cache = self.functions.batchnorm.forward(rows, gamma, beta, bn_param)
-        self._cache = cache, x.shape
+        self._cache = cache, x.shape, x.dtype
         if self.training:
             self.update_running_stats(bn_param["running_mean"], bn_param["running_var"], len(rows))
         return self._like_input(out, x.shape)
 
     def backward(self, dout):
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
+        cache, *like_out = self.cached()
+        self.check_dout(dout, *like_out)
         dx, dgamma, dbeta = self.functions.batchnorm.backward(self._rows(dout), cache)
         self.accumulate(dgamma, dbeta)
         return self._like_input(dx, dout.shape)
@@ -160,14 +165,14 @@ class BatchNorm2d(_BatchNorm):
         gamma, beta = self.scale_and_shift(x.dtype)
         bn_param = self.bn_param()
         out, cache = self.functions.spatial_batchnorm.forward(x, gamma, beta, bn_param)
-        self._cache = cache, x.shape
+        self._cache = cache, x.shape, x.dtype
         if self.training:
             self.update_running_stats(bn_param["running_mean"], bn_param["running_var"], x.size // self.num_features)
         return out
 
     def backward(self, dout):
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
+        cache, *like_out = self.cached()
+        self.check_dout(dout, *like_out)
         dx, dgamma, dbeta = self.functions.spatial_batchnorm.backward(dout, cache)
         self.accumulate(dgamma, dbeta)
         return dx
@@ -205,12 +210,12 @@ class LayerNorm(_Normalization):
         gamma, beta = self.scale_and_shift(x.dtype)
         rows = x.reshape(-1, gamma.size)
         out, cache = self.functions.layernorm.forward(rows, gamma.reshape(-1), beta.reshape(-1), {"eps": self.eps})
-        self._cache = cache, x.shape
+        self._cache = cache, x.shape, x.dtype
         return out.reshape(x.shape)
 
     def backward(self, dout):
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
+        cache, *like_out = self.cached()
+        self.check_dout(dout, *like_out)
         dx, dgamma, dbeta = self.functions.layernorm.backward(dout.reshape(-1, math.prod(self.normalized_shape)), cache)
         self.accumulate(dgamma, dbeta)
         return dx.reshape(dout.shape)
@@ -234,10 +239,10 @@ class GroupNorm(_Normalization):
     """
 
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, *, bias=True, dtype=np.float32):
-        if num_groups < 1 or num_channels < 1 or num_channels % num_groups:
+        check_sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        if num_channels % num_groups:
             raise ValueError(
-                f"GroupNorm: num_channels is {num_channels} and num_groups {num_groups}; "
-                "both must be at least 1, and the groups divide the channels evenly"
+                f"GroupNorm: num_channels is {num_channels} and num_groups {num_groups}; the groups must divide the channels evenly"
             )
         super().__init__((num_channels,), eps, affine, bias, dtype)
         self.num_groups, self.num_channels, self.affine = num_groups, num_channels, affine
@@ -247,12 +252,12 @@ class GroupNorm(_Normalization):
         self.check_input(x)
         gamma, beta = self.scale_and_shift(x.dtype)
         out, cache = self.functions.spatial_groupnorm.forward(x, gamma, beta, self.num_groups, self.gn_param())
-        self._cache = cache, x.shape
+        self._cache = cache, x.shape, x.dtype
         return out
 
     def backward(self, dout):
-        cache, shape = self.cached()
-        self.check_dout(dout, shape)
+        cache, *like_out = self.cached()
+        self.check_dout(dout, *like_out)
         dx, dgamma, dbeta = self.functions.spatial_groupnorm.backward(dout, cache)
         self.accumulate(dgamma, dbeta)
         return dx

@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule.nn.module import Parameter
 
-__all__ = ["available_memory", "memory_text", "reset_uniformly", "uninitialized"]
+__all__ = ["available_memory", "check_dtype", "memory_text", "reset_uniformly", "uninitialized"]
 
 CGROUP = Path("/sys/fs/cgroup")
 SMALL = 1 << 26  # bytes; what is smaller is not worth asking how much memory there is
@@ -19,9 +19,12 @@ def uninitialized(module: str, shape: tuple[int, ...], dtype) -> np.ndarray:
 
     Raises
     ------
+    TypeError
+        The dtype is none of those that modules compute with.
     MemoryError
         It does not fit: the system would hand it out, and end the process when the first values are written.
     """
+    check_dtype(module, dtype)
     nbytes = math.prod(shape) * np.dtype(dtype).itemsize
     if nbytes > SMALL and nbytes > (available := available_memory()):
         raise MemoryError(
@@ -29,6 +32,12 @@ def uninitialized(module: str, shape: tuple[int, ...], dtype) -> np.ndarray:
             f"and {memory_text(available)} of memory are free; use a smaller layer"
         )
     return np.empty(shape, dtype)
+
+
+def check_dtype(module: str, dtype):
+    """Refuse a dtype that the parameters of `module` cannot have."""
+    if dtype not in (np.float32, np.float64, "float32", "float64"):
+        raise TypeError(f"{module}: dtype is {dtype!r}; expected float32 or float64")
 
 
 def reset_uniformly(weight: Parameter, bias: Parameter | None, rng: np.random.Generator):
