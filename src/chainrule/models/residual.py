@@ -24,9 +24,10 @@ def resnet(
 ):
     """conv - stages of residual blocks - global average pool - affine; blocks 3 3 3 are ResNet-20.
 
-    Every stage but the first begins with stride 2, at half the resolution of the one before. Where a block changes the shape, its shortcut is a 1x1 convolution and a norm (the
-    paper's option B; its networks for CIFAR-10 pad with zeros, option A, which has 2,752 parameters less in ResNet-20). A bottleneck's
-    stride sits on its 3x3 convolution, as in torchvision. Dropout drops channels, between the convolutions of a block.
+    Every stage but the first begins with stride 2, at half the resolution of the one before. Where a block changes the shape, its shortcut
+    is a 1x1 convolution and a norm (the paper's option B; its networks for CIFAR-10 pad with zeros, option A, which has 2,752 parameters
+    less in ResNet-20). A bottleneck's stride sits on its 3x3 convolution, as in torchvision. Dropout drops channels, between the
+    convolutions of a block.
     """
     check_image_shape("resnet", image)
     check_numbers("resnet", "blocks", blocks)

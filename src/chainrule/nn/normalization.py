@@ -1,7 +1,7 @@
 """Batch (Ioffe & Szegedy 2015), layer (Ba, Kiros & Hinton 2016) and group normalization (Wu & He 2018) as modules."""
 
 import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ class _Normalization(Module):
 
     def __init__(self, shape, eps, affine, bias, dtype):
         name = type(self).__name__
-        if not isinstance(eps, Real) or not eps >= 0:
+        if not isinstance(eps, int | float | np.number) or not eps >= 0:
             raise ValueError(f"{name}: eps is {eps!r}; it is added to a variance under a root: expected a number, at least 0")
         check_dtype(name, dtype)
         self._shape, self.eps = shape, eps
@@ -56,7 +56,7 @@ class _BatchNorm(_Normalization):
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True, *, bias=True, dtype=np.float32):
         check_sizes(type(self).__name__, num_features=num_features)
-        if momentum is not None and not (isinstance(momentum, Real) and 0 <= momentum <= 1):
+        if momentum is not None and not (isinstance(momentum, int | float | np.number) and 0 <= momentum <= 1):
             raise ValueError(f"{type(self).__name__}: momentum is {momentum!r}; expected a number in [0, 1], or None")
         super().__init__((num_features,), eps, affine, bias, dtype)
         self.num_features, self.momentum = num_features, momentum
