@@ -16,7 +16,7 @@ from typing import Any, Literal
 from chainrule.models import MODELS
 from chainrule.recipes import RECIPES
 
-__all__ = ["OPTIMIZERS", "Settings", "model_arguments"]
+__all__ = ["OF_OPTIMIZER", "OF_PYTORCH", "OPTIMIZERS", "Settings", "model_arguments"]
 
 # defaults of each update rule, over the general ones
 OPTIMIZERS: dict[str, dict[str, Any]] = {
@@ -29,6 +29,8 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 }
 OF_OPTIMIZER = ("lr", "momentum", "nesterov", "groups")  # what suits one optimizer says nothing about another
 OF_GROUP = {"ns_steps": int, "normalize_weights": bool, "epochs": float}  # what a group can say beside `optimizer` and the above
+
+OF_PYTORCH = ("device", "amp", "channels_last", "compile", "accumulate")
 
 NOT_GIVEN: Any = object()
 
@@ -62,6 +64,11 @@ class Settings:
     limit: int | None = _setting(None, "train on this many images only", low=1)
     engine: Literal["hand", "torch"] = _setting("hand", "what computes: the hand-written engine, or its PyTorch twin")
     dtype: Literal["float32", "float64"] = _setting("float32", "of parameters and activations")
+    device: str = _setting("auto", "where PyTorch computes: cpu, cuda, cuda:1, mps; auto takes the best there is")
+    amp: Literal["none", "bf16", "fp16"] = _setting("none", "PyTorch's mixed precision: products in half of the digits, weights in all")
+    channels_last: bool = _setting(False, "PyTorch's memory format for images in which channels lie last (with amp on a GPU, faster)")
+    compile: bool = _setting(False, "have torch.compile make one program of the network first, which takes a minute")
+    accumulate: int = _setting(1, "parts of each batch that PyTorch computes one after another, to need less memory", low=1)
     loss: Literal["cross-entropy", "hinge"] = _setting("cross-entropy", "loss function")
     label_smoothing: float = _setting(0.0, "share of the target spread over all classes", low=0, high=0.99)
     optimizer: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad", "muon"] = _setting(
@@ -112,6 +119,15 @@ class Settings:
             raise ValueError(f"warmup_epochs is {self.warmup_epochs}, but the one-cycle schedule has a warm-up of its own; leave it out")
         if self.statistics and self.engine != "hand":
             raise ValueError("statistics are those of the hand-written layers; use engine = hand, or leave statistics out")
+        if self.engine == "hand":
+            general = {entry.name: entry.metadata["default"] for entry in fields(self) if entry.metadata}
+            for name in OF_PYTORCH:
+                if getattr(self, name) != general[name] and (name, self.device) != ("device", "cpu"):
+                    raise ValueError(f"{name} = {getattr(self, name)} is for PyTorch; use engine = torch, or leave it out")
+        if self.amp != "none" and self.dtype != "float32":
+            raise ValueError(f"amp = {self.amp} computes with fewer digits than dtype = {self.dtype} asks for; leave one of them out")
+        if self.batch_size is not None and self.accumulate > self.batch_size:
+            raise ValueError(f"accumulate is {self.accumulate}, more parts than the {self.batch_size} images of a batch")
         if self.schedule != "triangular" and (short := [name for name, group in self.groups.items() if "epochs" in group]):
             raise ValueError(f"group {short[0]!r} has epochs of its own, which are for schedule = triangular, not {self.schedule}")
 

@@ -40,6 +40,21 @@ def test_an_epoch_continues_at_any_batch_as_if_uninterrupted(seed, epoch, batch_
     assert_same(itertools.islice(make(), start, None), make(start=start))
 
 
+@given(
+    size=st.integers(1, 4),
+    batch_size=st.integers(4, 9),
+    augmentation=st.sampled_from([None, augment, Augmentation(pad=1), Augmentation("alternate", 1, "reflect", 2)]),
+    channels_last=st.booleans(),
+)
+def test_shares_are_the_whole_batch_image_by_image(size, batch_size, augmentation, channels_last):
+    make = functools.partial(batches, DATA, "train", batch_size, seed=4, epoch=1, augment=augmentation, channels_last=channels_last)
+    shares = [list(make(share=(rank, size))) for rank in range(size)]
+    for index, (images, labels) in enumerate(make()):
+        for rank, share in enumerate(shares):
+            np.testing.assert_array_equal(share[index][0], images[rank::size])
+            np.testing.assert_array_equal(share[index][1], labels[rank::size])
+
+
 @given(batch_size=st.integers(1, N + 3))
 def test_drop_last_leaves_out_only_a_smaller_batch(batch_size):
     sizes = [len(labels) for _, labels in batches(DATA, "train", batch_size, seed=0, drop_last=True)]

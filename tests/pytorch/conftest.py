@@ -48,6 +48,21 @@ def twin_engines():
 
 
 @pytest.fixture
+def torch_engine():
+    """torch_engine(dtype=..., **options of the engine) -> PyTorch's, always with the same weights."""
+
+    def make(*, dtype="float64", **options):
+        network = copied(fully_connected(torch_nn, (2, 3, 4), 5, hidden_dims=(9,)), dtype)
+        return TorchEngine(network, torch_nn.CrossEntropyLoss(), torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9), **options)
+
+    def copied(twin, dtype):
+        copy_weights(fully_connected(nn, (2, 3, 4), 5, hidden_dims=(9,)).reset_parameters(np.random.default_rng(0)), twin)
+        return twin.double() if dtype == "float64" else twin
+
+    return make
+
+
+@pytest.fixture
 def batches():
     """batches(count, dtype) -> [(images, labels, rng), ...]: a batch, and the function that makes the generator of its dropout masks."""
 

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +108,56 @@ def test_an_optimizer_state_of_another_size_is_refused(twin_engines):
         other = twin_engines(*ADAM, hidden_dims=(7, 7))[0].optimizer_state()
         with pytest.raises(ValueError):
             engine.load_optimizer_state(other)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 16])
+def test_a_batch_in_parts_gives_the_step_of_the_whole(torch_engine, batches, parts):
+    whole, divided = torch_engine(), torch_engine(accumulate=parts)
+    for batch in batches(5):
+        expected_loss, expected_scores = whole.step(batch.images, batch.labels, batch.rng)
+        loss, scores = divided.step(batch.images, batch.labels, batch.rng)
+        assert loss == pytest.approx(expected_loss, rel=1e-12)
+        np.testing.assert_allclose(scores, expected_scores, rtol=1e-11, atol=1e-13)  # as for clipping
+
+
+@pytest.mark.parametrize("amp", ["bf16", "fp16"])
+def test_mixed_precision_computes_with_fewer_digits_and_keeps_all_of_the_weights(torch_engine, batches, amp):
+    exact, mixed = torch_engine(dtype="float32"), torch_engine(dtype="float32", amp=amp, clip_norm=10.0)
+    for batch in batches(20, "float32"):
+        losses = [engine.step(batch.images, batch.labels, batch.rng)[0] for engine in (exact, mixed)]
+        assert losses[1] == pytest.approx(losses[0], rel=0.05)  # bf16 has 8 bits, and the difference grows with the updates
+    assert losses[1] != losses[0]
+    assert all(array.dtype == np.float32 for array in mixed.model_state().values())
+    assert mixed.evaluate(batch.images, batch.labels)[1].dtype == np.float32
+
+
+def test_compiling_without_a_compiler_is_refused(torch_engine, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(ValueError, match=r"torch\.compile needs a C\+\+ compiler on the CPU, and there is none"):
+        torch_engine(compile=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="no C++ compiler")
+def test_a_compiled_network_takes_the_same_steps(torch_engine, batches):
+    plain, compiled = torch_engine(), torch_engine(compile=True)
+    for batch in batches(5):
+        expected, loss = (engine.step(batch.images, batch.labels, batch.rng)[0] for engine in (plain, compiled))
+        assert loss == pytest.approx(expected, rel=1e-10)
+    for name, array in plain.model_state().items():
+        np.testing.assert_allclose(compiled.model_state()[name], array, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_fp16_leaves_out_an_update_whose_gradient_overflows(torch_engine, batches):
+    (batch,) = batches(1, "float32")
+    engine = torch_engine(dtype="float32", amp="fp16")
+    before = {name: array.copy() for name, array in engine.model_state().items()}
+    engine.step(1e4 * batch.images, batch.labels, batch.rng)
+    for name, array in engine.model_state().items():
+        np.testing.assert_array_equal(array, before[name])
+    for _ in range(20):  # until the loss is scaled less
+        engine.step(batch.images, batch.labels, batch.rng)
+    assert any((array != before[name]).any() for name, array in engine.model_state().items())
 
 
 def test_torchs_global_generator_is_untouched(twin_engines, batches):

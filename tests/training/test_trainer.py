@@ -183,7 +183,7 @@ def test_a_split_to_evaluate_may_be_given_by_its_name(make_trainer, blobs):
     ("batch_size", "message"),
     [
         (1, "batch_size 1 is too small for batch normalization; take 4"),
-        (27, "batch_size 27 leaves a last batch of one of the 55 training samples, which is too small for batch normalization; take 28"),
+        (27, "batch_size 27 leaves a last batch of 1 of the 55 training samples, which is too small for batch normalization; take 28"),
     ],
 )
 def test_a_batch_of_one_sample_is_refused_where_it_would_be_normalized(network, blobs, batch_size, message):

@@ -1,6 +1,7 @@
 """`chainrule train`."""
 
 import math
+import os
 import shlex
 import time
 from dataclasses import replace
@@ -75,24 +76,50 @@ def train(
             Run.check_new(runs, name)
     if threads:
         _set_threads(threads, settings.engine)
+    group = _group(settings)
+    out.quiet = group.rank > 0  # one of several processes speaks
 
     data = build_data(settings, data_folder)
     if overfit_batch or find_lr:  # these go by the learning rate itself
         settings = replace(settings, schedule="constant", warmup_epochs=0.0)
     progress = Progress(settings)
-    trainer = build_trainer(settings, data, callbacks=[progress])
+    trainer = build_trainer(settings, data, callbacks=[progress], group=group)
     out.print(_headline(settings, data, trainer), markup=False)
     trainer.check_memory()  # before a run takes the name
     if overfit_batch:
         return _overfit_batch(trainer)
     if find_lr:
         return _find_lr(trainer)
+    if group.rank > 0:
+        return _follow(trainer, run, settings)
     if run is None:
         from chainrule.training import provenance
 
         run = Run.create(runs, name, provenance(settings, data), stem=f"{settings.model}-{settings.data}")
     _run(run, trainer, settings, data, resumed=bool(resume), tensorboard=tensorboard, csv=csv)
+    group.leave()
     return None
+
+
+def _group(settings):
+    """The processes that train together: those that torchrun started, else this one alone."""
+    if settings.engine == "torch":
+        from chainrule.pytorch import choose_device, join_group
+
+        return join_group(choose_device(settings.device))
+    from chainrule.group import Group
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError("torchrun starts several processes, and the hand-written engine trains in one; use --engine torch")
+    return Group()
+
+
+def _follow(trainer, run, settings):
+    """What all processes of a group do but the first, which writes the run."""
+    if run is not None:
+        trainer.resume(run)
+    trainer.fit(settings.epochs)
+    trainer.engine.group.leave()
 
 
 def _run(run, trainer, settings, data, *, resumed, tensorboard, csv):
@@ -113,7 +140,7 @@ def _run(run, trainer, settings, data, *, resumed, tensorboard, csv):
             store_end(run, settings)
         try:
             history = trainer.fit(settings.epochs)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, ConnectionError):
             saved = f"saved up to step {run.load_state('last')['step']}" if run.checkpoints() else "nothing is saved yet"
             err.print(f"\nstopped at step {trainer.step}, {saved}; go on with:", markup=False)
             err.print(f"  chainrule train --resume {run.name}{_runs_option(run)}", markup=False)

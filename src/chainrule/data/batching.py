@@ -1,14 +1,14 @@
 """Batches of normalized images in an order that follows from a seed, so that a run can continue at any of them."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.data.augmentation import Augmentation
+from chainrule.data.augmentation import Augmentation, Changes
 from chainrule.data.dataset import Dataset, Split
 
-__all__ = ["batches"]
+__all__ = ["Choice", "batches", "choices"]
 
 # what a random number is for: the streams of one seed must differ
 _ORDER, _AUGMENTATION = 1, 2
@@ -26,6 +26,7 @@ def batches(
     dtype: Any = np.float32,
     drop_last: bool = False,
     channels_last: bool = False,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (images, labels) of one epoch: every image once, in an order that follows from (seed, epoch) alone.
 
@@ -44,6 +45,7 @@ def batches(
     dtype : of the images, float32 (default) or float64
     drop_last : leave out a last batch that is smaller than the others
     channels_last : let images lie in memory as (B, H, W, C), which convolutions like; a function of one's own decides that itself
+    share : (rank, size): only every size-th image of each batch, from image `rank` on, changed as it is in the whole batch
 
     Yields
     ------
@@ -52,6 +54,29 @@ def batches(
     """
     if isinstance(split, str):
         split = dataset.split(split)
+    chosen = choices(dataset, split, batch_size, seed=seed, epoch=epoch, start=start, augment=augment, drop_last=drop_last, share=share)
+    return _batches(dataset, split, chosen, augment, dtype, channels_last, share)
+
+
+class Choice(NamedTuple):
+    """What a batch is made of.
+
+    Attributes
+    ----------
+    rows : (B,) places of its images in the split, this process's share of them
+    changes : `Changes` of those, with an `Augmentation`; else None
+    all_rows : those of the whole batch
+    rng : generator for a function that augments the whole batch
+    """
+
+    rows: np.ndarray
+    changes: Changes | None
+    all_rows: np.ndarray
+    rng: np.random.Generator
+
+
+def choices(dataset, split, batch_size, *, seed, epoch=0, start=0, augment=None, drop_last=False, share=(0, 1)) -> Iterator[Choice]:
+    """What is random in the batches of one epoch; arguments as of `batches`, which makes them."""
     if split.images.shape[1:] != dataset.image_shape:
         raise ValueError(f"images of shape {split.images.shape[1:]} for data set {dataset.name!r}, which has {dataset.image_shape}")
     if batch_size < 1:
@@ -62,28 +87,36 @@ def batches(
         raise ValueError("augment without a seed; give a seed, or no augmentation to see the images as they are stored")
     if isinstance(augment, Augmentation):
         augment.check(dataset.image_shape)
-        return _augmented_batches(dataset, split, batch_size, seed, epoch, start, augment, dtype, drop_last, channels_last)
-    return _batches(dataset, split, batch_size, seed, epoch, start, augment, dtype, drop_last, channels_last)
+    return _choices(len(split), dataset.image_shape, batch_size, seed, epoch, start, augment, drop_last, share)
 
 
-def _batches(dataset, split, batch_size, seed, epoch, start, augment, dtype, drop_last, channels_last):
-    for index, rows in _orders(len(split), batch_size, seed, epoch, start, drop_last):
-        if channels_last and augment is None:
-            images = _prepare(dataset, split, rows, dtype, channels_last=True)
+def _choices(n, image_shape, batch_size, seed, epoch, start, augment, drop_last, share):
+    rank, size = share
+    augmentation = augment if isinstance(augment, Augmentation) else None
+    flipped = None if augmentation is None else augmentation.flipped(n, seed, epoch)
+    for index, rows in _orders(n, batch_size, seed, epoch, start, drop_last):
+        rng, changes = np.random.default_rng(0 if seed is None else [seed, _AUGMENTATION, epoch, index]), None
+        if augmentation is not None:
+            whole = augmentation.draw(len(rows), image_shape, rng, None if flipped is None else flipped[rows])
+            changes = Changes(*(entry[rank::size] for entry in whole))
+        yield Choice(rows[rank::size], changes, rows, rng)
+
+
+def _batches(dataset, split, chosen, augment, dtype, channels_last, share):
+    how, own = {}, None
+    if isinstance(augment, Augmentation):
+        how = {"pad": augment.pad, "reflect": augment.border == "reflect", "cutout": augment.cutout}
+    else:
+        own = augment
+    rank, size = share
+    for choice in chosen:
+        labels = split.labels[choice.rows]
+        if own is not None:
+            yield own(dataset.normalize(split.images[choice.all_rows], dtype), choice.rng)[rank::size], labels
+        elif how or channels_last:
+            yield _prepare(dataset, split, choice.rows, dtype, changes=choice.changes, channels_last=channels_last, **how), labels
         else:
-            images = dataset.normalize(split.images[rows], dtype)
-        if augment is not None and seed is not None:
-            images = augment(images, np.random.default_rng([seed, _AUGMENTATION, epoch, index]))
-        yield images, split.labels[rows]
-
-
-def _augmented_batches(dataset, split, batch_size, seed, epoch, start, augmentation, dtype, drop_last, channels_last):
-    flipped = augmentation.flipped(len(split), seed, epoch)
-    how = {"pad": augmentation.pad, "reflect": augmentation.border == "reflect", "cutout": augmentation.cutout}
-    for index, rows in _orders(len(split), batch_size, seed, epoch, start, drop_last):
-        rng = np.random.default_rng([seed, _AUGMENTATION, epoch, index])
-        changes = augmentation.draw(len(rows), dataset.image_shape, rng, None if flipped is None else flipped[rows])
-        yield _prepare(dataset, split, rows, dtype, changes=changes, channels_last=channels_last, **how), split.labels[rows]
+            yield dataset.normalize(split.images[choice.rows], dtype), labels
 
 
 def _prepare(dataset, split, rows, dtype, **how):

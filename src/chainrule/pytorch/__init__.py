@@ -9,7 +9,21 @@ except ImportError as error:
     raise ImportError("this needs PyTorch: pip install chainrule[torch]") from error
 
 from chainrule.pytorch import nn, optim
+from chainrule.pytorch.devices import choose_device, placed
 from chainrule.pytorch.engine import TorchEngine
-from chainrule.pytorch.weights import copy_weights, to_arrays, to_tensors
+from chainrule.pytorch.group import join_group
+from chainrule.pytorch.weights import copy_weights, to_arrays, to_tensors, torch_file
 
-__all__ = ["TorchEngine", "copy_weights", "nn", "optim", "set_num_threads", "to_arrays", "to_tensors"]
+__all__ = [
+    "TorchEngine",
+    "choose_device",
+    "copy_weights",
+    "join_group",
+    "nn",
+    "optim",
+    "placed",
+    "set_num_threads",
+    "to_arrays",
+    "to_tensors",
+    "torch_file",
+]

@@ -1,8 +1,13 @@
-"""The engine that computes with PyTorch: the same four methods as `chainrule.training.engine.HandEngine`."""
+"""The engine that computes with PyTorch: the same methods as `chainrule.training.engine.HandEngine`."""
 
 import numpy as np
 import torch
 
+from chainrule.data import batches, prefetch
+from chainrule.group import Group
+from chainrule.pytorch.batches import DeviceBatches
+from chainrule.pytorch.devices import autocast, check_compiler
+from chainrule.pytorch.group import TorchGroup, reported_loss
 from chainrule.pytorch.nn import Dropout
 from chainrule.pytorch.weights import to_arrays, to_tensors
 
@@ -10,43 +15,82 @@ __all__ = ["TorchEngine"]
 
 
 class TorchEngine:
-    """One training step, scores, and state of a PyTorch network; arrays in, arrays out.
+    """One training step, scores, and state of a PyTorch network; arrays in, arrays out. The network computes where its parameters are.
 
     Parameters
     ----------
     model : torch.nn.Module
-    criterion : module (scores, labels) -> loss
-    optimizer : torch.optim.Optimizer
+    criterion : module (scores, labels) -> mean loss
+    optimizer : torch.optim.Optimizer, or a chain or an average of such from `chainrule.optim`
     clip_norm : greatest Euclidean norm of all gradients together; None for no clipping
+    amp : "none", or mixed precision (Micikevicius et al. 2018): "bf16", or "fp16", whose loss is scaled so that small gradients survive
+    compile : have torch.compile make one program of the forward pass and one of the backward pass
+    accumulate : into how many parts a batch is divided, whose gradients are added up. Without batch norm and dropout the sum is that of the
+        whole batch.
+    group : the processes that train this network together (default: this one alone), each on its share of every batch
+
+    Raises
+    ------
+    ValueError
+        The device cannot compute with `amp`, or there is nothing to compile with.
     """
 
-    def __init__(self, model, criterion, optimizer, *, clip_norm=None):
+    def __init__(self, model, criterion, optimizer, *, clip_norm=None, amp="none", compile=False, accumulate=1, group=None):
         self.model, self.criterion, self.optimizer, self.clip_norm = model, criterion, optimizer, clip_norm
-        self.dtype = np.dtype(str(next(model.parameters()).dtype).removeprefix("torch."))
+        self.accumulate, self.group = accumulate, group or Group()
+        first = next(model.parameters())
+        self.device, self.dtype = first.device, np.dtype(str(first.dtype).removeprefix("torch."))
+        self._autocast = autocast(self.device, amp)
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=amp == "fp16")
+        if compile:
+            check_compiler(self.device)
+        network = torch.compile(model) if compile else model
+        self._network = self.group.shared(network) if isinstance(self.group, TorchGroup) else network
+        self._channels_last = any(parameter.ndim == 4 and _is_channels_last(parameter) for parameter in model.parameters())
         self._dropouts = [module for module in model.modules() if isinstance(module, Dropout)]
+        self._resident: DeviceBatches | None = None
+
+    def batches(self, data, split, batch_size, **how):
+        """The rest of an epoch, as `chainrule.data.batches`; on a GPU the images lie there, and are changed there."""
+        if self.device.type == "cpu":
+            return prefetch(batches(data, split, batch_size, dtype=self.dtype, share=(self.group.rank, self.group.size), **how))
+        if self._resident is None or self._resident.split is not split:
+            self._resident = DeviceBatches(data, split, self.device, self.dtype)
+        return self._resident.batches(batch_size, share=(self.group.rank, self.group.size), **how)
 
     def step(self, images, labels, rng):
         """Forward, loss, backward, update. rng() makes the generator of this step's masks. Returns (loss, scores)."""
+        of_all = int(self.group.sum(len(labels))[0])  # images of the whole batch
+        weight = len(labels) * self.group.size / of_all  # so that the mean over processes is that over all images
         if self._dropouts:
             generator = rng()
             for dropout in self._dropouts:
-                dropout.rng = generator
+                dropout.rng, dropout.share = generator, (self.group.rank, self.group.size, of_all)
         self.model.train()
         self.optimizer.zero_grad()
-        scores = self.model(torch.from_numpy(images))
-        loss = self.criterion(scores, torch.from_numpy(labels))
-        loss.backward()
+        images, labels = self._placed(images), torch.as_tensor(labels).to(self.device, non_blocking=True)
+        total, scores = 0.0, []
+        for part, wanted in zip(images.tensor_split(self.accumulate), labels.tensor_split(self.accumulate), strict=True):
+            with self._autocast():
+                own = self._network(part)
+                loss = self.criterion(own, wanted) * (len(part) / len(images))
+            with reported_loss(self.group):
+                self._scaler.scale(weight * loss).backward()
+            total += loss.detach()
+            scores.append(own.detach())
         if self.clip_norm is not None:
+            self._scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
-        self.optimizer.step()
-        return loss.item(), scores.detach().numpy()
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        return float(total), _array(torch.cat(scores))
 
     def evaluate(self, images, labels):
         """Loss and scores in eval mode: (loss, (N, C))."""
         self.model.eval()
-        with torch.no_grad():
-            scores = self.model(torch.from_numpy(images))
-            return self.criterion(scores, torch.from_numpy(labels)).item(), scores.numpy()
+        with torch.no_grad(), self._autocast():
+            scores = self.model(self._placed(images))
+            return self.criterion(scores, torch.as_tensor(labels).to(self.device)).item(), _array(scores)
 
     def model_state(self):
         return to_arrays(self.model.state_dict())
@@ -67,3 +111,15 @@ class TorchEngine:
         own = self.optimizer.state_dict()["param_groups"]
         groups = [{**group, **stored} for group, stored in zip(own, state["param_groups"], strict=True)]
         self.optimizer.load_state_dict({"state": tensors, "param_groups": groups})
+
+    def _placed(self, images):
+        form = torch.channels_last if self._channels_last else torch.preserve_format
+        return torch.as_tensor(images).to(self.device, non_blocking=True, memory_format=form)
+
+
+def _is_channels_last(parameter):
+    return parameter.shape[1] > 1 and parameter.is_contiguous(memory_format=torch.channels_last) and not parameter.is_contiguous()
+
+
+def _array(scores):
+    return scores.float().cpu().numpy() if scores.dtype in (torch.bfloat16, torch.float16) else scores.cpu().numpy()

@@ -98,14 +98,26 @@ class Scale(Module):
 
 
 class Dropout(torch.nn.Dropout):
-    """torch's dropout; with a NumPy generator in `rng` it draws the masks that chainrule.nn.Dropout draws from the same generator."""
+    """torch's dropout; with a NumPy generator in `rng` it draws the masks that chainrule.nn.Dropout draws from the same generator.
+
+    With `share` (rank, size, images) they are those of every size-th image of a batch, as `chainrule.data.batches` divides it.
+    """
 
     rng: np.random.Generator | None = None
+    share: tuple[int, int, int] | None = None
 
     def forward(self, input):
         if self.rng is None or not self.training:
             return super().forward(input)
-        return input * _mask(self.rng, input.shape, self.p, input)
+        return input * self._mask(self.rng, input.shape, input)
+
+    def _mask(self, rng, shape, like):
+        """1 / (1 - p) with probability 1 - p, else 0."""
+        rank, size, images = (0, 1, 0) if self.share is None else self.share
+        keep = 1 - self.p
+        whole = tuple(shape) if size == 1 else (images, *shape[1:])
+        mask = rng.random(whole)[rank::size] < keep
+        return torch.from_numpy(mask).to(like.device).to(like.dtype) / keep
 
 
 class Dropout2d(Dropout):
@@ -114,11 +126,4 @@ class Dropout2d(Dropout):
     def forward(self, input):
         if self.rng is None or not self.training:
             return torch.nn.functional.dropout2d(input, self.p, self.training)
-        return input * _mask(self.rng, (*input.shape[:2], 1, 1), self.p, input)
-
-
-def _mask(rng, shape, p, like):
-    """1 / (1 - p) with probability 1 - p, else 0."""
-    keep = 1 - p
-    mask = torch.from_numpy(rng.random(tuple(shape)) < keep).to(like.device)
-    return mask.to(like.dtype) / keep
+        return input * self._mask(self.rng, (*input.shape[:2], 1, 1), input)

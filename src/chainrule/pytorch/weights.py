@@ -1,11 +1,13 @@
 """Weights and optimizer state between NumPy and PyTorch: the keys and shapes are the same, only the arrays change."""
 
+import io
+
 import numpy as np
 import torch
 
 from chainrule.nn import Module
 
-__all__ = ["copy_weights", "to_arrays", "to_tensors"]
+__all__ = ["copy_weights", "to_arrays", "to_tensors", "torch_file"]
 
 
 def to_tensors(state_dict: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
@@ -16,6 +18,13 @@ def to_tensors(state_dict: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
 def to_arrays(state_dict: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
     """Tensors by name -> arrays by name, copied to the CPU."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in state_dict.items()}
+
+
+def torch_file(state_dict: dict[str, np.ndarray], notes: dict[str, str]) -> bytes:
+    """What `torch.load(file)` reads, without running any code in it: {"state_dict": tensors by name, **notes}."""
+    buffer = io.BytesIO()
+    torch.save({"state_dict": to_tensors(state_dict), **notes}, buffer)
+    return buffer.getvalue()
 
 
 def copy_weights(source, target):

@@ -1,5 +1,6 @@
 """From settings to a Trainer, and from a run on disk back to its network."""
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -40,11 +41,11 @@ def build_model(settings: Settings, data):
     twin = build(pytorch.nn, **arguments)
     twin = twin.double() if settings.dtype == "float64" else twin
     pytorch.copy_weights(model, twin)
-    return twin
+    return pytorch.placed(twin, pytorch.choose_device(settings.device), channels_last=settings.channels_last)
 
 
-def build_trainer(settings: Settings, data, *, run=None, callbacks=()) -> Trainer:
-    """A Trainer ready to `fit(settings.epochs)`."""
+def build_trainer(settings: Settings, data, *, run=None, callbacks=(), group=None) -> Trainer:
+    """A Trainer ready to `fit(settings.epochs)`; `group` are the processes that train together (default: this one alone)."""
     model = build_model(settings, data)
     assert settings.batch_size is not None  # Settings chose one
     steps_per_epoch = -(-len(data.train) // settings.batch_size)
@@ -65,7 +66,15 @@ def build_trainer(settings: Settings, data, *, run=None, callbacks=()) -> Traine
         callbacks=[*own, *callbacks],
         run=run,
         checkpoint_every=settings.checkpoint_every,
+        **_of_engine(settings, group),
     )
+
+
+def _of_engine(settings, group):
+    """Arguments that only PyTorch's engine takes."""
+    if settings.engine == "hand":
+        return {}
+    return {"amp": settings.amp, "compile": settings.compile, "accumulate": settings.accumulate, "group": group}
 
 
 def _optimizer(settings, model):
@@ -174,7 +183,7 @@ def _augmentation(settings, image_shape):
     return datasets.Augmentation(flip=flip, pad=pad, border=settings.border, cutout=settings.cutout)
 
 
-def load_run(run, *, checkpoint="best", folder=None):
+def load_run(run, *, checkpoint="best", folder=None, engine=None):
     """The dataset and the trained network of a run.
 
     Parameters
@@ -182,6 +191,7 @@ def load_run(run, *, checkpoint="best", folder=None):
     run : Run
     checkpoint : "best" (by validation accuracy) or "last"
     folder : where the dataset lies (default: where `chainrule.data` looks)
+    engine : "hand" or "torch", whatever the run was trained with (default: its own)
 
     Returns
     -------
@@ -197,7 +207,10 @@ def load_run(run, *, checkpoint="best", folder=None):
     settings = Settings.from_dict(run.config.get("settings", {}))
     data = build_data(settings, folder)
     check_same_data(run, data)
-    trainer = build_trainer(settings, data)
+    here = {"engine": engine or settings.engine, "device": "auto", "compile": False}  # of this machine; nothing is trained
+    if here["engine"] == "hand":
+        here |= {"amp": "none", "channels_last": False, "accumulate": 1}
+    trainer = build_trainer(replace(settings, **here), data)
     model, _, _ = run.load_checkpoint(checkpoint)
     trainer.engine.load_model_state(model)
     return settings, data, trainer

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from chainrule.settings import OF_OPTIMIZER, OPTIMIZERS, Settings
+from chainrule.settings import OF_OPTIMIZER, OF_PYTORCH, OPTIMIZERS, Settings
 from chainrule.training.storage import read_file, read_json, write_json
 
 __all__ = ["combine", "continued_settings", "read_settings", "store_end"]
@@ -67,7 +67,7 @@ def combine(values: dict[str, Any], given: dict[str, Any]) -> tuple[dict[str, An
 
 
 def continued_settings(run, given: dict[str, Any]) -> Settings:
-    """Settings of a run that goes on: its own, but for a later end and another time between checkpoints.
+    """Settings of a run that goes on: its own, but for a later end, another time between checkpoints, and what computes, and where.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def continued_settings(run, given: dict[str, Any]) -> Settings:
     """
     old = Settings.from_dict(run.config.get("settings", {}))
     new = Settings.from_dict(combine(old.to_dict(), given)[0])
-    free = {"checkpoint_every"}
+    free = {"checkpoint_every", "engine", *OF_PYTORCH}
     # the rates of the other schedules depend on where the end is, also those of the steps already made
     reason = ""
     if new.epochs > old.epochs:

@@ -25,7 +25,7 @@ def overfit_batch(trainer, *, steps=500, target=0.01):
     data.close()
     losses = []
     while len(losses) < steps and (not losses or losses[-1] > target):
-        losses.append(trainer.train_step(images, labels)[0])
+        losses.append(trainer.train_step(images, labels).loss)
     return losses
 
 

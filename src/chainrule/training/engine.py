@@ -1,11 +1,14 @@
 """The engine of hand-written networks: one training step, scores, and state. PyTorch's is `chainrule.pytorch.TorchEngine`."""
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import numpy as np
 
+from chainrule.data import batches, prefetch
+from chainrule.group import Group
 from chainrule.kernels.workspace import Workspace
-from chainrule.nn import Dropout
+from chainrule.nn import Conv2d, Dropout
 from chainrule.nn.plan import Plan
 from chainrule.optim import clip_grad_norm_
 
@@ -16,7 +19,9 @@ class Engine(Protocol):
     """What the Trainer asks of an engine; arrays in, arrays out."""
 
     dtype: np.dtype
+    group: Group
 
+    def batches(self, data, split, batch_size, **how) -> Iterator[tuple[Any, np.ndarray]]: ...
     def step(self, images, labels, rng) -> tuple[float, np.ndarray]: ...
     def evaluate(self, images, labels) -> tuple[float, np.ndarray]: ...
     def model_state(self) -> dict[str, np.ndarray]: ...
@@ -38,9 +43,14 @@ class HandEngine:
 
     def __init__(self, model, criterion, optimizer, *, clip_norm=None):
         self.model, self.criterion, self.optimizer, self.clip_norm = model, criterion, optimizer, clip_norm
-        self.dtype = next(model.parameters()).dtype
+        self.dtype, self.group = next(model.parameters()).dtype, Group()
         self._dropouts = [module for module in model.modules() if isinstance(module, Dropout)]
         self._plan, self._workspace = Plan(model), Workspace()
+        self._channels_last = any(isinstance(module, Conv2d) for module in model.modules())
+
+    def batches(self, data, split, batch_size, **how):
+        """The rest of an epoch, as `chainrule.data.batches`, each prepared while the one before is in use."""
+        return prefetch(batches(data, split, batch_size, dtype=self.dtype, channels_last=self._channels_last, **how))
 
     @np.errstate(over="ignore", invalid="ignore")  # the Trainer looks at the loss
     def step(self, images, labels, rng):

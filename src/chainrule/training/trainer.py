@@ -6,12 +6,12 @@ import time
 import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.data import Dataset, Split, batches, prefetch
-from chainrule.nn import Conv2d, CrossEntropyLoss, Module
+from chainrule.data import Dataset, Split
+from chainrule.nn import CrossEntropyLoss, Module
 from chainrule.optim import EMA
 from chainrule.training.callbacks import Callback
 from chainrule.training.engine import HandEngine
@@ -21,13 +21,27 @@ from chainrule.training.interrupts import deferred_interrupt
 from chainrule.training.memory import check_memory
 from chainrule.training.optimizer_state import join_optimizer_state, split_optimizer_state
 
-__all__ = ["Trainer", "TrainingDiverged"]
+__all__ = ["StepResult", "Trainer", "TrainingDiverged"]
 
 DROPOUT = 0xD20  # tells the generator of dropout masks from the others that come from the same seed
 
 
 class TrainingDiverged(ValueError):
     """The loss, or a parameter, is NaN or infinite."""
+
+
+class StepResult(NamedTuple):
+    """What came out of one update.
+
+    Attributes
+    ----------
+    loss : before it, the mean over the batch
+    right, seen : how many images of the batch were classified rightly, and how many there are
+    """
+
+    loss: float
+    right: int
+    seen: int
 
 
 class Trainer:
@@ -50,6 +64,7 @@ class Trainer:
     run : Run on disk that receives log and checkpoints (default: nothing is written); `fit` and `resume` need its lock
     checkpoint_every : seconds between checkpoints within an epoch (default 10)
     log_every : updates between logged losses (default 50)
+    engine : further arguments of the engine: amp, compile, accumulate and group, of `chainrule.pytorch.TorchEngine`
 
     Raises
     ------
@@ -74,6 +89,7 @@ class Trainer:
         run=None,
         checkpoint_every: float = 10.0,
         log_every: int = 50,
+        **engine,
     ):
         _check_data(data)
         batch_size = _checked_batch_size(batch_size, len(data.train))
@@ -82,9 +98,7 @@ class Trainer:
         self.batch_size, self.seed, self.augment = batch_size, seed, augment
         self.callbacks, self.run = list(callbacks), run
         self.checkpoint_every, self.log_every = checkpoint_every, log_every
-        self.engine = self._engine(loss, clip_norm)
-        # of the twin's layout, PyTorch decides itself
-        self._channels_last = isinstance(model, Module) and any(isinstance(module, Conv2d) for module in model.modules())
+        self.engine = self._engine(loss, clip_norm=clip_norm, **engine)
         self._check_parameters()
         self._check_scores()
         self._check_last_batch()
@@ -152,13 +166,17 @@ class Trainer:
 
     def training_batches(self):
         """The rest of the current epoch: normalised, augmented images and labels, each prepared while the one before is in use."""
-        how = {"seed": self.seed, "epoch": self.epoch, "start": self.batch, "channels_last": self._channels_last}
-        return prefetch(batches(self.data, self.data.train, self.batch_size, augment=self.augment, dtype=self.engine.dtype, **how))
+        how = {"seed": self.seed, "epoch": self.epoch, "start": self.batch, "augment": self.augment}
+        return self.engine.batches(self.data, self.data.train, self.batch_size, **how)
 
-    def train_step(self, images, labels):
-        """One update; returns (loss before it, scores)."""
+    def train_step(self, images, labels) -> "StepResult":
+        """One update with a batch, or with this process's share of it."""
         seeds = [self.seed, DROPOUT, self.step]
         loss, scores = self.engine.step(images, labels, lambda: np.random.default_rng(seeds))
+        right, seen, group = int(np.count_nonzero(scores.argmax(axis=1) == labels)), len(labels), self.engine.group
+        if group.size > 1:
+            total, right, seen = group.sum(loss * seen, right, seen)
+            loss, right, seen = total / seen, int(right), int(seen)
         if not math.isfinite(loss):
             raise self._diverged(f"the loss became {loss}", images)
         if self.step == 0:
@@ -166,7 +184,7 @@ class Trainer:
         self.step += 1
         if self.schedule is not None:
             self.schedule.step()
-        return loss, scores
+        return StepResult(loss, right, seen)
 
     # --- one epoch ----------------------------------------------------------------------------------------------------------------
 
@@ -178,15 +196,15 @@ class Trainer:
         try:
             for images, labels in data:
                 lr = self.optimizer.param_groups[0]["lr"]
-                loss, scores = self.train_step(images, labels)
+                done = self.train_step(images, labels)
                 self.batch += 1
                 now = time.perf_counter()
-                self._sums.add(loss, scores, labels, now - before)
+                self._sums.add(done, now - before)
                 before = now
                 if self.run is not None and self.step % self.log_every == 0:
-                    self.run.log({"step": self.step, "loss": loss, "lr": lr})
+                    self.run.log({"step": self.step, "loss": done.loss, "lr": lr})
                 for callback in self.callbacks:
-                    callback.on_step(self, loss)
+                    callback.on_step(self, done.loss)
                 if self.batch < steps:  # at its end an epoch is finished first
                     self._save_if_due()
                     self._leave_if_asked(interrupt)
@@ -196,15 +214,16 @@ class Trainer:
 
     def _finish_epoch(self, lr):
         validation = self.evaluate()
-        if not math.isfinite(validation.loss):
-            raise self._diverged(f"the validation loss became {validation.loss}")
+        loss, accuracy = self.engine.group.of_first(validation.loss, validation.accuracy)  # other processes have averages of their own
+        if not math.isfinite(loss):
+            raise self._diverged(f"the validation loss became {loss}")
         record = {
             "epoch": self.epoch + 1,
             "step": self.step,
             "train_loss": self._sums.loss / self._sums.seen,
             "train_accuracy": self._sums.right / self._sums.seen,
-            "val_loss": validation.loss,
-            "val_accuracy": validation.accuracy,
+            "val_loss": loss,
+            "val_accuracy": accuracy,
             "lr": lr,
             "seconds": self._sums.seconds,
         }
@@ -255,36 +274,45 @@ class Trainer:
         }
         run.save_checkpoint(kind, model, arrays, state)
 
-    def resume(self):
+    def resume(self, run=None):
         """Go back to the run's last checkpoint: parameters, optimizer, schedule, position in the data, and log.
 
         A run that was killed before its first checkpoint starts again.
+
+        Parameters
+        ----------
+        run : to read from (default: the one that is written to)
 
         Raises
         ------
         ValueError
             The checkpoint is of another network, optimizer, batch size or dataset; the message says what differs.
         """
-        if self.run is None:
+        run = self.run if run is None else run
+        if run is None:
             raise ValueError("there is no run to resume; give one to the Trainer: run=Run.open(folder, name)")
         self._continues = True
-        if "last" not in self.run.checkpoints():
-            self.run.truncate_metrics(0)
+        if "last" not in run.checkpoints():
+            self._forget_log(0)
             return
-        model, arrays, state = self.run.load_checkpoint("last")
-        self._check_state(state, self.run.name)
+        model, arrays, state = run.load_checkpoint("last")
+        self._check_state(state, run.name)
         self.engine.load_model_state(model)
         try:
             self.engine.load_optimizer_state(join_optimizer_state(arrays, state["param_groups"]))
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"the optimizer's state in the last checkpoint is not one: {error!r}") from error
         self._swap()  # the model's arrays are the averages, and the optimizer's the weights
-        self.run.truncate_metrics(state["metrics_offset"])
-        self.history = History(record for record in self.run.metrics() if "epoch" in record)
+        self._forget_log(state["metrics_offset"])
+        self.history = History(record for record in run.metrics() if "epoch" in record and record["epoch"] <= state["epoch"])
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
         self._sums = _EpochSums(**state["sums"])
         if self.schedule is not None:
             self.schedule.seek(self.step)
+
+    def _forget_log(self, offset):
+        if self.run is not None:
+            self.run.truncate_metrics(offset)
 
     @contextmanager
     def _averaged(self):
@@ -336,21 +364,21 @@ class Trainer:
             self.save()
 
     def _leave_if_asked(self, interrupt):
-        if interrupt.requested:
+        if self.engine.group.sum(interrupt.requested)[0]:  # all processes leave after the same update
             self.save()
             raise KeyboardInterrupt
 
     # --- at the door --------------------------------------------------------------------------------------------------------------
 
-    def _engine(self, loss, clip_norm) -> Any:
+    def _engine(self, loss, **options) -> Any:
         if isinstance(self.model, Module):
-            return HandEngine(self.model, loss or CrossEntropyLoss(), self.optimizer, clip_norm=clip_norm)
+            return HandEngine(self.model, loss or CrossEntropyLoss(), self.optimizer, **options)
         from chainrule.pytorch import TorchEngine
         from chainrule.pytorch import nn as torch_nn
 
         if not isinstance(self.model, torch_nn.Module):
             raise TypeError(f"model is of type {type(self.model).__name__}; it must be a Module of chainrule.nn or of torch.nn")
-        return TorchEngine(self.model, loss or torch_nn.CrossEntropyLoss(), self.optimizer, clip_norm=clip_norm)
+        return TorchEngine(self.model, loss or torch_nn.CrossEntropyLoss(), self.optimizer, **options)
 
     def _check_parameters(self):
         own = {id(parameter) for parameter in self.model.parameters()}
@@ -372,15 +400,19 @@ class Trainer:
             )
 
     def _check_last_batch(self):
-        if not any("BatchNorm" in type(module).__name__ for module in self.model.modules()):
+        """Every process needs an image of every batch, and batch norm two."""
+        normalized = any("BatchNorm" in type(module).__name__ for module in self.model.modules())
+        samples, processes, least = len(self.data.train), self.engine.group.size, 2 if normalized else 1
+        if least * processes == 1:
             return
-        samples = len(self.data.train)
-        sizes = (size for size in range(self.batch_size, samples + 1) if size > 1 and samples % size != 1)
+        sizes = (size for size in range(self.batch_size, samples + 1) if min(size, samples % size or size) >= least * processes)
         fitting = next(sizes, None)
         if fitting != self.batch_size:
-            what = "is" if self.batch_size == 1 else f"leaves a last batch of one of the {samples} training samples, which is"
+            last = samples % self.batch_size or self.batch_size
+            what = "is" if self.batch_size == last else f"leaves a last batch of {last} of the {samples} training samples, which is"
+            whom = " and ".join((["batch normalization"] if normalized else []) + ([f"{processes} processes"] if processes > 1 else []))
             advice = "more training samples are needed" if fitting is None else f"take {fitting}"
-            raise ValueError(f"batch_size {self.batch_size} {what} too small for batch normalization; {advice}")
+            raise ValueError(f"batch_size {self.batch_size} {what} too small for {whom}; {advice}")
 
     # --- what is said -------------------------------------------------------------------------------------------------------------
 
@@ -413,10 +445,10 @@ class _EpochSums:
     def __init__(self, loss=0.0, right=0, seen=0, seconds=0.0):
         self.loss, self.right, self.seen, self.seconds = loss, right, seen, seconds
 
-    def add(self, loss, scores, labels, seconds):
-        self.loss += loss * len(labels)
-        self.right += int(np.count_nonzero(scores.argmax(axis=1) == labels))
-        self.seen += len(labels)
+    def add(self, done, seconds):
+        self.loss += done.loss * done.seen
+        self.right += done.right
+        self.seen += done.seen
         self.seconds += seconds
 
 
