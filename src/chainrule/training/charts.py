@@ -96,7 +96,7 @@ def line_chart(
 
     Parameters
     ----------
-    series : the lines; those in the background first, the others have one x in common
+    series : the lines, those in the background first
     number : writes a value where it is read
     tick : writes a value of the y axis (default: with the digits that tell the ticks apart)
     may_be_log : take a logarithmic axis if the values are positive and the greatest is more than 30 times the least
@@ -241,7 +241,7 @@ def _stops(front, x_label, x_axis, number, mark):
     """A strip for each x, or for STOPS of them and the marked one, from halfway to its neighbours."""
     if not front:
         return ()
-    x = front[0].x
+    x = np.unique(np.concatenate([entry.x for entry in front]))
     chosen = set(np.linspace(0, len(x) - 1, min(len(x), STOPS)).round().astype(int).tolist())
     if mark is not None:
         chosen |= set(np.flatnonzero(x == mark[0]).tolist())
@@ -255,7 +255,7 @@ def _stops(front, x_label, x_axis, number, mark):
             width=float(width),
             at=float(100 * (position - left) / width),
             label=f"{x_label} {f'{x[row]:,.2f}'.rstrip('0').rstrip('.')}",
-            values=tuple((entry.name, entry.style, number(entry.y[row])) for entry in front),
+            values=tuple((entry.name, entry.style, number(entry.y[entry.x == x[row]][0])) for entry in front if x[row] in entry.x),
         )
         for row, position, left, width in zip(rows, at, edges[:-1], widths, strict=True)
     )

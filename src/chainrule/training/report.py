@@ -12,12 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import jinja2
 import numpy as np
 
 from chainrule.training.charts import Series, line_chart, sparkline
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import epoch_rank
+from chainrule.training.pages import duration_text, number_text, percent_text, percent_tick, render
 from chainrule.training.pictures import data_url, image_pixels, reduced, weight_pixels
 from chainrule.training.storage import write_file
 
@@ -61,7 +61,8 @@ def write_report(
     evaluation = evaluate(engine, data, data.split(split))
     state = engine.model_state()
     best = _best(epochs)
-    html = _template().render(
+    page = render(
+        "report.html.jinja",
         name=run.name,
         about=_about(run, data),
         split=SPLITS[split],
@@ -77,56 +78,8 @@ def write_report(
         config=_config(run.config, data),
     )
     path = run.file("report.html")
-    # a file name that is not UTF-8 has lone surrogates in Python; no page can hold them
-    write_file(path, html.encode("utf-8", "backslashreplace"), what="the report")
+    write_file(path, page, what="the report")
     return path
-
-
-def _template():
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "whole_percent": _whole_percent, "number": _number}
-    return environment.get_template("report.html.jinja")
-
-
-# --- numbers as text --------------------------------------------------------------------------------------------------------------
-
-
-def _percent(value):
-    return f"{100 * value:.1f}\N{NO-BREAK SPACE}%" if math.isfinite(value) else "–"
-
-
-def _whole_percent(value):
-    if 0 < value < 0.01 or 0.99 < value < 1:
-        return "<1\N{NO-BREAK SPACE}%" if value < 0.5 else ">99\N{NO-BREAK SPACE}%"
-    return f"{100 * value:.0f}\N{NO-BREAK SPACE}%" if math.isfinite(value) else "–"
-
-
-def _percent_tick(value):
-    return f"{100 * value:.4g}\N{NO-BREAK SPACE}%"
-
-
-def _number(value):
-    if not math.isfinite(value):
-        return "–"
-    if value == round(value) and abs(value) < 1e15:
-        return f"{value:,.0f}"
-    return f"{value:.3e}" if abs(value) < 1e-3 or abs(value) >= 1e6 else f"{value:.4g}"
-
-
-def _duration(seconds):
-    if not math.isfinite(seconds):
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f} s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
 
 
 # --- what the run measured --------------------------------------------------------------------------------------------------------
@@ -167,20 +120,20 @@ def _headline(epochs, best, evaluation, state, split):
     learned = sum(int(array.size) for name, array in state.items() if name.rpartition(".")[2] not in BUFFERS)
     numbers = []
     if split == "test":
-        numbers.append(("test accuracy", _percent(evaluation.accuracy), f"{len(evaluation.labels):,} images"))
+        numbers.append(("test accuracy", percent_text(evaluation.accuracy), f"{len(evaluation.labels):,} images"))
     if best is not None:
         remark = f"epoch {epochs['epoch'][best]:,.0f} of {epochs['epoch'][-1]:,.0f}"
-        numbers.append(("best validation accuracy", _percent(epochs["val_accuracy"][best]), remark))
+        numbers.append(("best validation accuracy", percent_text(epochs["val_accuracy"][best]), remark))
     elif split != "test":
-        numbers.append((f"{SPLITS[split]} accuracy", _percent(evaluation.accuracy), f"{len(evaluation.labels):,} images"))
+        numbers.append((f"{SPLITS[split]} accuracy", percent_text(evaluation.accuracy), f"{len(evaluation.labels):,} images"))
     if best is not None:
         gap = epochs["train_accuracy"][-1] - epochs["val_accuracy"][-1]
-        remark = f"training {_percent(epochs['train_accuracy'][-1])}" if math.isfinite(gap) else ""
-        numbers.append(("last validation accuracy", _percent(epochs["val_accuracy"][-1]), remark))
+        remark = f"training {percent_text(epochs['train_accuracy'][-1])}" if math.isfinite(gap) else ""
+        numbers.append(("last validation accuracy", percent_text(epochs["val_accuracy"][-1]), remark))
     numbers.append(("epochs", f"{count:,}", f"{epochs['step'][-1]:,.0f} updates" if count and math.isfinite(epochs["step"][-1]) else ""))
     seconds = epochs["seconds"][np.isfinite(epochs["seconds"])]
     if len(seconds):
-        numbers.append(("training time", _duration(seconds.sum()), f"{_duration(seconds.mean())} an epoch"))
+        numbers.append(("training time", duration_text(seconds.sum()), f"{duration_text(seconds.mean())} an epoch"))
     numbers.append(("parameters", f"{learned:,}", ""))
     return numbers
 
@@ -205,9 +158,9 @@ def _charts(epochs, updates, best):
     rates = [Series("rate", "rate", x_lr[order], np.concatenate([updates["lr"], epochs["lr"]])[order])]
     shared = {"x_label": x_label, "x_from": 0.0 if len(between) else None}
     charts = (
-        line_chart("Loss", losses, number=_number, may_be_log=True, mark=mark, **shared),
-        line_chart("Accuracy", accuracies, number=_percent, tick=_percent_tick, mark=mark, **shared),
-        line_chart("Learning rate", rates, number=_number, **shared),
+        line_chart("Loss", losses, number=number_text, may_be_log=True, mark=mark, **shared),
+        line_chart("Accuracy", accuracies, number=percent_text, tick=percent_tick, mark=mark, **shared),
+        line_chart("Learning rate", rates, number=number_text, **shared),
     )
     return [chart for chart in charts if chart is not None]
 
