@@ -160,6 +160,19 @@ def test_fp16_leaves_out_an_update_whose_gradient_overflows(torch_engine, batche
     assert any((array != before[name]).any() for name, array in engine.model_state().items())
 
 
+def test_what_fp16_scales_the_loss_by_goes_with_the_optimizers_state(torch_engine, batches):
+    (batch,) = batches(1, "float32")
+    engine, other = (torch_engine(dtype="float32", amp="fp16") for _ in range(2))
+    engine.step(1e4 * batch.images, batch.labels, batch.rng)  # overflows, so the scale is halved
+    state = engine.optimizer_state()
+    assert state["param_groups"][0]["loss_scale"] == 2**15
+    other.load_optimizer_state(state)
+    assert other.optimizer_state()["param_groups"][0]["loss_scale"] == 2**15
+    plain = torch_engine(dtype="float32")
+    plain.load_optimizer_state(state)
+    assert "loss_scale" not in plain.optimizer_state()["param_groups"][0]
+
+
 def test_torchs_global_generator_is_untouched(twin_engines, batches):
     (batch,) = batches(1)
     _, torchs = twin_engines(*ADAM, dropout=0.5)

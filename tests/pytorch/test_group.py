@@ -48,6 +48,13 @@ def test_two_processes_train_as_one_does_and_one_of_them_speaks(tmp_path):
     assert_same_training(epochs(tmp_path / "of-1"), epochs(tmp_path / "of-2"))
 
 
+def test_parts_of_a_batch_add_up_to_it_in_a_group_too(tmp_path):
+    for processes, parts in ((1, 1), (2, 3)):  # a share of the last batch is one image: fewer than the parts
+        arguments = [*TRAIN, "--epochs", 2, "--accumulate", parts, "--runs", tmp_path, "--name", f"of-{processes}"]
+        assert run(processes, *arguments).returncode == 0
+    assert_same_training(epochs(tmp_path / "of-1"), epochs(tmp_path / "of-2"))
+
+
 def test_masks_of_dropout_are_those_of_the_whole_batch(tmp_path):
     for processes in (1, 2):
         arguments = ["--engine", "torch", "--dropout", 0.3, "--limit", 602, "--epochs", 2, "--runs", tmp_path, "--name", f"of-{processes}"]

@@ -7,11 +7,13 @@ from chainrule.data import batches, prefetch
 from chainrule.group import Group
 from chainrule.pytorch.batches import DeviceBatches
 from chainrule.pytorch.devices import autocast, check_compiler
-from chainrule.pytorch.group import TorchGroup, reported_loss
+from chainrule.pytorch.group import TorchGroup, gradients_shared
 from chainrule.pytorch.nn import Dropout
 from chainrule.pytorch.weights import to_arrays, to_tensors
 
 __all__ = ["TorchEngine"]
+
+LOSS_SCALE = "loss_scale"
 
 
 class TorchEngine:
@@ -69,12 +71,13 @@ class TorchEngine:
         self.model.train()
         self.optimizer.zero_grad()
         images, labels = self._placed(images), torch.as_tensor(labels).to(self.device, non_blocking=True)
+        parts = min(self.accumulate, len(images))
         total, scores = 0.0, []
-        for part, wanted in zip(images.tensor_split(self.accumulate), labels.tensor_split(self.accumulate), strict=True):
-            with self._autocast():
-                own = self._network(part)
-                loss = self.criterion(own, wanted) * (len(part) / len(images))
-            with reported_loss(self.group):
+        for number, (part, wanted) in enumerate(zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True), 1):
+            with gradients_shared(self._network, self.group, number == parts):
+                with self._autocast():
+                    own = self._network(part)
+                    loss = self.criterion(own, wanted) * (len(part) / len(images))
                 self._scaler.scale(weight * loss).backward()
             total += loss.detach()
             scores.append(own.detach())
@@ -102,14 +105,20 @@ class TorchEngine:
             raise ValueError(str(error)) from error
 
     def optimizer_state(self):
-        """As `chainrule.optim.Optimizer.state_dict`: arrays instead of tensors."""
+        """As `chainrule.optim.Optimizer.state_dict`: arrays instead of tensors. What fp16 scales the loss by is with the first group."""
         state = self.optimizer.state_dict()
-        return {"state": {index: to_arrays(entry) for index, entry in state["state"].items()}, "param_groups": state["param_groups"]}
+        first, *others = state["param_groups"]
+        if self._scaler.is_enabled():
+            first = {**first, LOSS_SCALE: self._scaler.get_scale()}
+        return {"state": {index: to_arrays(entry) for index, entry in state["state"].items()}, "param_groups": [first, *others]}
 
     def load_optimizer_state(self, state):
         tensors = {index: to_tensors(entry) for index, entry in state["state"].items()}
         own = self.optimizer.state_dict()["param_groups"]
         groups = [{**group, **stored} for group, stored in zip(own, state["param_groups"], strict=True)]
+        scale = groups[0].pop(LOSS_SCALE, None)
+        if scale is not None:
+            self._scaler = torch.amp.GradScaler(self.device.type, init_scale=scale, enabled=self._scaler.is_enabled())
         self.optimizer.load_state_dict({"state": tensors, "param_groups": groups})
 
     def _placed(self, images):

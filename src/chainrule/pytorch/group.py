@@ -1,7 +1,7 @@
 """The processes that torchrun started to train one network together, each on its share of every batch."""
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 import torch.distributed as dist
@@ -51,13 +51,23 @@ class TorchGroup(Group):
 
 @contextmanager
 def reported_loss(group: Group):
-    """Say it in a sentence when another process of the group has ended."""
+    """Say it in a sentence when another process of the group has been lost."""
     try:
         yield
     except RuntimeError as error:
         if group.size > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error)):
             raise ConnectionError(f"process {group.rank} of {group.size}: another process of the group has ended") from error
         raise
+
+
+@contextmanager
+def gradients_shared(network, group: Group, now: bool):
+    """Around a forward and a backward pass of what `TorchGroup.shared` gave: whether this pass averages the gradients over all processes.
+
+    Those of the passes before it, which only add up here, go with them.
+    """
+    with reported_loss(group), nullcontext() if now or not isinstance(network, DistributedDataParallel) else network.no_sync():
+        yield
 
 
 def join_group(device: torch.device) -> Group:

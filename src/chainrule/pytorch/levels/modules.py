@@ -28,9 +28,11 @@ class ThreeLayerConvNet(nn.Module):
         self.conv1 = nn.Conv2d(in_channel, channel_1, 5, padding=2)
         self.conv2 = nn.Conv2d(channel_1, channel_2, 3, padding=1)
         self.fc = nn.Linear(channel_2 * side * side, num_classes)
-        for layer in (self.conv1, self.conv2, self.fc):
-            nn.init.kaiming_normal_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for name, parameter in self.named_parameters():
+            if name.endswith("weight"):
+                nn.init.kaiming_normal_(parameter)
+            else:
+                nn.init.zeros_(parameter)
 
     def forward(self, x):
         hidden = F.relu(self.conv1(x))
