@@ -139,6 +139,7 @@ def test_compiling_without_a_compiler_is_refused(torch_engine, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="no C++ compiler")
+@pytest.mark.filterwarnings(r"ignore:`torch\.jit:DeprecationWarning")  # of its own code
 def test_a_compiled_network_takes_the_same_steps(torch_engine, batches):
     plain, compiled = torch_engine(), torch_engine(compile=True)
     for batch in batches(5):
