@@ -1,6 +1,8 @@
 """The processes that train one network together. Here: one alone; `chainrule.pytorch.group` has those that torchrun starts."""
 
-__all__ = ["Group"]
+import os
+
+__all__ = ["Group", "started_processes"]
 
 
 class Group:
@@ -13,6 +15,10 @@ class Group:
 
     rank, size = 0, 1
 
+    def shared(self, network):
+        """The network, whose gradients are the mean over all processes."""
+        return network
+
     def sum(self, *values: float) -> list[float]:
         """Sums over all processes."""
         return list(values)
@@ -23,3 +29,8 @@ class Group:
 
     def leave(self):
         """When everything is done."""
+
+
+def started_processes() -> int:
+    """How many processes torchrun started together; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))

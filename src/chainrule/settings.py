@@ -120,7 +120,7 @@ class Settings:
         if self.statistics and self.engine != "hand":
             raise ValueError("statistics are those of the hand-written layers; use engine = hand, or leave statistics out")
         if self.engine == "hand":
-            general = {entry.name: entry.metadata["default"] for entry in fields(self) if entry.metadata}
+            general = _general_defaults()
             for name in OF_PYTORCH:
                 if getattr(self, name) != general[name] and (name, self.device) != ("device", "cpu"):
                     raise ValueError(f"{name} = {getattr(self, name)} is for PyTorch; use engine = torch, or leave it out")
@@ -136,7 +136,7 @@ class Settings:
 
     def _defaults(self) -> dict[str, Any]:
         """The values of all fields for which nothing is given, or None."""
-        general: dict[str, Any] = {entry.name: entry.metadata["default"] for entry in fields(self) if entry.metadata} | {"groups": {}}
+        general: dict[str, Any] = _general_defaults() | {"groups": {}}
         recipe = dict(RECIPES.get(self.model, {}))
         if self.optimizer not in (NOT_GIVEN, recipe.get("optimizer")):
             recipe = {name: value for name, value in recipe.items() if name not in OF_OPTIMIZER}
@@ -181,6 +181,10 @@ class Settings:
             for name, (what, kinds) in readers.items()
             if getattr(self, name) != defaults[name] and getattr(self, what) not in kinds
         ]
+
+
+def _general_defaults() -> dict[str, Any]:
+    return {entry.name: entry.metadata["default"] for entry in fields(Settings) if entry.metadata}
 
 
 def model_arguments(model: str) -> dict[str, inspect.Parameter]:

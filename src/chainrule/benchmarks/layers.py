@@ -192,11 +192,11 @@ def _our_pass(contender, layer, model, x, dout):
 
 def _torch_pass(contender, layer, model, x, dout):
     from chainrule import pytorch
-    from chainrule.pytorch.passes import channels_last, layer_pass
+    from chainrule.pytorch.passes import layer_pass
 
     pytorch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     twin = layer.build(pytorch.nn)
     pytorch.copy_weights(model, twin)
     if contender == "torch-channels-last":
-        twin = channels_last(twin)
+        twin = pytorch.placed(twin, pytorch.choose_device("cpu"), channels_last=True)
     return layer_pass(twin, x, dout, not layer.first)

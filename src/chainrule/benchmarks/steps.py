@@ -168,13 +168,12 @@ def _hand_step(network, contender):
 
 def _torch_step(network, contender):
     from chainrule import pytorch
-    from chainrule.pytorch.passes import channels_last
 
     pytorch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     model = MODELS[network.model](pytorch.nn, **network.arguments)
     pytorch.copy_weights(_first_model(network), model)
     if contender == "torch-channels-last":
-        model = channels_last(model)
+        model = pytorch.placed(model, pytorch.choose_device("cpu"), channels_last=True)
     optimizer = getattr(pytorch.optim, network.optimizer)(model.parameters(), lr=LEARNING_RATE)
     engine = pytorch.TorchEngine(model, pytorch.nn.CrossEntropyLoss(), optimizer)
     return lambda images, labels: engine.step(images, labels, None)[0]

@@ -1,7 +1,6 @@
 """`chainrule train`."""
 
 import math
-import os
 import shlex
 import time
 from dataclasses import replace
@@ -107,9 +106,9 @@ def _group(settings):
         from chainrule.pytorch import choose_device, join_group
 
         return join_group(choose_device(settings.device))
-    from chainrule.group import Group
+    from chainrule.group import Group, started_processes
 
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if started_processes() > 1:
         raise ValueError("torchrun starts several processes, and the hand-written engine trains in one; use --engine torch")
     return Group()
 

@@ -7,7 +7,7 @@ from chainrule.data import batches, prefetch
 from chainrule.group import Group
 from chainrule.pytorch.batches import DeviceBatches
 from chainrule.pytorch.devices import autocast, check_compiler
-from chainrule.pytorch.group import TorchGroup, gradients_shared
+from chainrule.pytorch.group import gradients_shared
 from chainrule.pytorch.nn import Dropout
 from chainrule.pytorch.weights import to_arrays, to_tensors
 
@@ -46,8 +46,7 @@ class TorchEngine:
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=amp == "fp16")
         if compile:
             check_compiler(self.device)
-        network = torch.compile(model) if compile else model
-        self._network = self.group.shared(network) if isinstance(self.group, TorchGroup) else network
+        self._network = self.group.shared(torch.compile(model) if compile else model)
         self._channels_last = any(parameter.ndim == 4 and _is_channels_last(parameter) for parameter in model.parameters())
         self._dropouts = [module for module in model.modules() if isinstance(module, Dropout)]
         self._resident: DeviceBatches | None = None

@@ -1,13 +1,12 @@
 """The processes that torchrun started to train one network together, each on its share of every batch."""
 
-import os
 from contextlib import contextmanager, nullcontext
 
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from chainrule.group import Group
+from chainrule.group import Group, started_processes
 
 __all__ = ["TorchGroup", "join_group"]
 
@@ -29,7 +28,6 @@ class TorchGroup(Group):
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
 
     def shared(self, network):
-        """The network, whose gradients are the mean over all processes."""
         return DistributedDataParallel(network)
 
     def sum(self, *values):
@@ -72,4 +70,4 @@ def gradients_shared(network, group: Group, now: bool):
 
 def join_group(device: torch.device) -> Group:
     """The group that torchrun says this process is one of; itself alone without torchrun."""
-    return Group() if int(os.environ.get("WORLD_SIZE", "1")) == 1 else TorchGroup(device)
+    return Group() if started_processes() == 1 else TorchGroup(device)

@@ -1,13 +1,8 @@
-"""PyTorch as a rival: one pass of a layer, and its faster memory format, for the benchmarks."""
+"""PyTorch as a rival: one pass of a layer, for the benchmarks."""
 
 import torch
 
-__all__ = ["channels_last", "layer_pass"]
-
-
-def channels_last(module):
-    """The module with its filters in PyTorch's channels-last format. An array whose channels lie last in memory becomes such a tensor."""
-    return module.to(memory_format=torch.channels_last)
+__all__ = ["layer_pass"]
 
 
 def layer_pass(module, x, dout, need_dx=True):
