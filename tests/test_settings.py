@@ -164,3 +164,9 @@ def test_the_arguments_of_a_model_are_those_beyond_image_and_classes():
 def test_settings_need_no_numpy_so_that_help_comes_at_once():
     code = "import sys, chainrule.settings; sys.exit('numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_only_cifar10_can_hold_out_another_number_of_images():
+    assert Settings("mlp", data="cifar10", validation=5000).validation == 5000
+    with pytest.raises(ValueError, match="validation is 100, but the split of digits is fixed"):
+        Settings("mlp", data="digits", validation=100)

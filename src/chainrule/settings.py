@@ -62,6 +62,7 @@ class Settings:
     groups: dict[str, dict[str, Any]] = NOT_GIVEN
     data: Literal["digits", "cifar10"] = _setting("digits", "dataset")
     limit: int | None = _setting(None, "train on this many images only", low=1)
+    validation: int | None = _setting(None, "images of CIFAR-10 held out for validation (default: 1,000)", low=1)
     engine: Literal["hand", "torch"] = _setting("hand", "what computes: the hand-written engine, or its PyTorch twin")
     dtype: Literal["float32", "float64"] = _setting("float32", "of parameters and activations")
     device: str = _setting("auto", "where PyTorch computes: cpu, cuda, cuda:1, mps; auto takes the best there is")
@@ -69,6 +70,9 @@ class Settings:
     channels_last: bool = _setting(False, "PyTorch's memory format for images in which channels lie last (with amp on a GPU, faster)")
     compile: bool = _setting(False, "have torch.compile make one program of the network first, which takes a minute")
     accumulate: int = _setting(1, "parts of each batch that PyTorch computes one after another, to need less memory", low=1)
+    weight_scale: float | None = _setting(
+        None, "standard deviation of the first weights, biases then being 0 (default: each layer's own, torch's)", above=0
+    )
     loss: Literal["cross-entropy", "hinge"] = _setting("cross-entropy", "loss function")
     label_smoothing: float = _setting(0.0, "share of the target spread over all classes", low=0, high=0.99)
     optimizer: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad", "muon"] = _setting(
@@ -115,6 +119,8 @@ class Settings:
                 self._set(name, default)
         if self.label_smoothing and self.loss != "cross-entropy":
             raise ValueError(f"label_smoothing is {self.label_smoothing}, but the {self.loss} loss has none; use the cross-entropy loss")
+        if self.validation is not None and self.data != "cifar10":
+            raise ValueError(f"validation is {self.validation}, but the split of {self.data} is fixed; leave it out")
         if self.warmup_epochs and self.schedule == "one-cycle":
             raise ValueError(f"warmup_epochs is {self.warmup_epochs}, but the one-cycle schedule has a warm-up of its own; leave it out")
         if self.statistics and self.engine != "hand":

@@ -119,6 +119,11 @@ def test_a_limit_that_cannot_be_kept_is_refused(limit):
         digits(limit=limit)
 
 
+def test_the_split_of_the_digits_is_fixed():
+    with pytest.raises(ValueError, match="validation is 100, but the split of the digits is fixed"):
+        load("digits", validation=100)
+
+
 def test_an_unknown_data_set_is_refused_with_those_that_exist():
     assert DATASETS == ("digits", "cifar10")
     with pytest.raises(ValueError, match="no data set 'mnist'; there are digits, cifar10"):

@@ -12,6 +12,7 @@ CASES = [
     {"blocks": (1, 1), "width": 2, "bottleneck": True, "dropout": 0.2, "normalization": "group"},
     {"blocks": (1, 1), "width": 4, "normalization": None},
     {"blocks": (1, 1), "width": 4, "normalization": "layer"},
+    {"blocks": (1, 1), "width": 4, "shortcuts": False},
 ]
 EVERY_FORM = pytest.mark.parametrize("options", CASES, ids=str)
 IMAGE, CLASSES = (2, 6, 5), 4
@@ -56,6 +57,16 @@ def test_a_shortcut_is_a_projection_only_where_the_shape_changes():
     assert [type(block[0].shortcut).__name__ for block in blocks] == ["Identity", "Identity", "Sequential", "Identity"]
     projection = blocks[2][0].shortcut[0]
     assert projection.kernel_size == (1, 1) and projection.stride == (2, 2) and projection.bias is None
+
+
+def test_without_shortcuts_it_is_the_plain_network_of_the_same_layers():
+    residual, plain = (resnet(nn, blocks=(1, 2), width=4, shortcuts=shortcuts) for shortcuts in (True, False))
+    layers = [[module for name, module in network.named_modules() if "shortcut" not in name] for network in (residual, plain)]
+    kinds = [[type(module).__name__ for module in own if not list(module.children())] for own in layers]
+    assert kinds[0] == kinds[1]
+    assert not any(isinstance(module, nn.Residual) for module in plain.modules())
+    # a projection of 1x1 from 4 to 8 channels, and its norm
+    assert parameters(residual) - parameters(plain) == 4 * 8 + 2 * 8
 
 
 @pytest.mark.parametrize("bottleneck", [False, True], ids=["basic", "bottleneck"])

@@ -35,6 +35,18 @@ def test_the_first_weights_come_from_the_seed(data):
     assert (one["1.weight"] != other["1.weight"]).any()
 
 
+@pytest.mark.parametrize("engine", ["hand", "torch"])
+def test_first_weights_have_the_scale_that_was_asked_for_and_biases_are_0(data, engine):
+    settings = Settings("fully-connected", {"hidden_dims": [300], "normalization": "batch"}, engine=engine, weight_scale=0.02)
+    state = {name: np.asarray(array) for name, array in build_model(settings, data).state_dict().items()}
+    for name in ("1.weight", "4.weight"):
+        n = state[name].size
+        assert state[name].std() == pytest.approx(0.02, rel=4 / np.sqrt(2 * n))  # four standard errors
+        assert abs(state[name].mean()) < 4 * 0.02 / np.sqrt(n)
+    assert not state["1.bias"].any() and not state["4.bias"].any()
+    assert (state["2.weight"] == 1).all()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_twin_has_the_same_first_weights(data, dtype):
     ours = build_model(Settings("fully-connected", {"normalization": "batch"}, dtype=dtype), data).state_dict()

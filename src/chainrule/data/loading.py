@@ -15,7 +15,7 @@ DATASETS = ("digits", "cifar10")
 _SPLIT, _SUBSET = 3, 4
 
 
-def load(name: str, *, folder: Path | str | None = None, seed: int = 0, limit: int | None = None) -> Dataset:
+def load(name: str, *, folder: Path | str | None = None, seed: int = 0, limit: int | None = None, validation: int | None = None) -> Dataset:
     """The data set of that name.
 
     Parameters
@@ -24,11 +24,14 @@ def load(name: str, *, folder: Path | str | None = None, seed: int = 0, limit: i
     folder : where its files are (`cifar10`); the digits need none
     seed : of the split and the subset (default 0)
     limit : keep that many training images, the same number in each class as far as possible (default: all)
+    validation : images held out for validation, of `cifar10` alone (default: 1,000)
     """
     if name == "digits":
+        if validation is not None:
+            raise ValueError(f"validation is {validation}, but the split of the digits is fixed; leave it out")
         return digits(seed=seed, limit=limit)
     if name == "cifar10":
-        return cifar10(folder, seed=seed, limit=limit)
+        return cifar10(folder, seed=seed, limit=limit, **({} if validation is None else {"validation": validation}))
     raise ValueError(f"no data set {name!r}; there are {', '.join(DATASETS)}")
 
 

@@ -19,6 +19,7 @@ def resnet(
     blocks: Annotated[tuple[int, ...], "residual blocks of each stage"] = (2, 2, 2),
     width: Annotated[int, "channels of the first stage; each further one has twice as many"] = 16,
     bottleneck: Annotated[bool, "blocks of 1x1 - 3x3 - 1x1 convolutions with four times the channels, instead of 3x3 - 3x3"] = False,
+    shortcuts: Annotated[bool, "off: the plain network of the same layers, for comparison"] = True,
     normalization: Annotated[ImageNormalization | None, "normalize before each activation"] = "batch",
     dropout: Annotated[float, "probability to drop a hidden value"] = 0.0,
 ):
@@ -44,11 +45,11 @@ def resnet(
         for block in range(count):
             stride = 2 if stage and not block else 1
             body = _bottleneck if bottleneck else _basic
-            shortcut = None
-            if stride != 1 or channels != outer:
-                shortcut = nn.Sequential(*_conv_norm(nn, normalization, channels, outer, 1, stride))
-            residual = nn.Residual(nn.Sequential(*body(nn, normalization, dropout, channels, inner, stride)), shortcut)
-            layers.append(nn.Sequential(residual, nn.ReLU()))
+            path = nn.Sequential(*body(nn, normalization, dropout, channels, inner, stride))
+            if shortcuts:
+                changes = stride != 1 or channels != outer
+                path = nn.Residual(path, nn.Sequential(*_conv_norm(nn, normalization, channels, outer, 1, stride)) if changes else None)
+            layers.append(nn.Sequential(path, nn.ReLU()))
             channels = outer
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
 

@@ -21,14 +21,17 @@ __all__ = ["build_data", "build_model", "build_trainer", "check_same_data", "loa
 
 def build_data(settings: Settings, folder=None):
     """The dataset of a run."""
-    return datasets.load(settings.data, folder=folder, seed=settings.seed, limit=settings.limit)
+    return datasets.load(settings.data, folder=folder, seed=settings.seed, limit=settings.limit, validation=settings.validation)
 
 
 def build_model(settings: Settings, data):
     """The network of a run, with the first weights that its seed gives; the same ones for both engines."""
     build = MODELS[settings.model]
     arguments = {"image": data.image_shape, "classes": len(data.classes), **settings.model_arguments}
-    model = build(nn, **arguments).reset_parameters(np.random.default_rng(settings.seed))
+    rng = np.random.default_rng(settings.seed)
+    model = build(nn, **arguments).reset_parameters(rng)
+    if settings.weight_scale is not None:
+        _reset_normally(model, settings.weight_scale, rng)
     if settings.dtype == "float64":
         model.double()
     if settings.model == "speedrun":
@@ -42,6 +45,17 @@ def build_model(settings: Settings, data):
     twin = twin.double() if settings.dtype == "float64" else twin
     pytorch.copy_weights(model, twin)
     return pytorch.placed(twin, pytorch.choose_device(settings.device), channels_last=settings.channels_last)
+
+
+def _reset_normally(model, scale, rng):
+    """Weights ~ N(0, scale^2) and biases 0, as CS231n's networks begin; norms stay as they are."""
+    parameters = dict(model.named_parameters())
+    for name, parameter in parameters.items():
+        if len(parameter.shape) > 1:
+            parameter.data[...] = scale * rng.standard_normal(parameter.shape)
+            bias = parameters.get(name.removesuffix("weight") + "bias")
+            if bias is not None:
+                bias.data[...] = 0
 
 
 def build_trainer(settings: Settings, data, *, run=None, callbacks=(), group=None) -> Trainer:

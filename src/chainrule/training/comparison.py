@@ -70,7 +70,7 @@ def compare(runs: list[Run]) -> Comparison:
         raise ValueError(f"a run is named twice: {', '.join(names)}; a comparison needs different ones")
     results = []
     for run in runs:
-        history = History(record for record in run.metrics() if "epoch" in record)
+        history = run.history()
         best = history.best()
         if best is None:
             raise ValueError(f"run {run.name!r} has no finished epoch yet; there is nothing to compare")
@@ -94,7 +94,7 @@ def write_comparison(comparison: Comparison, path: Path):
         It could not be written; an earlier page is intact.
     """
     page = render(
-        "comparison.html.jinja",
+        Path(__file__).with_name("comparison.html.jinja"),
         name=" against ".join(result.name for result in comparison.results),
         results=[_row(result) for result in comparison.results],
         charts=_charts(comparison.results),

@@ -8,20 +8,20 @@ import jinja2
 __all__ = ["duration_text", "number_text", "percent_text", "percent_tick", "render"]
 
 
-def render(template: str, **values) -> bytes:
-    """The page of `template`, a file beside this one; every text in `values` is escaped.
+def render(template: Path, **values) -> bytes:
+    """The page of the file `template`, which may extend those beside this module; every text in `values` is escaped.
 
     A file name that is not UTF-8 has lone surrogates in Python; no page can hold them.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader([template.parent, Path(__file__).parent]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent_text, "whole_percent": _whole_percent, "number": number_text}
-    return environment.get_template(template).render(**values).encode("utf-8", "backslashreplace")
+    return environment.get_template(template.name).render(**values).encode("utf-8", "backslashreplace")
 
 
 def percent_text(value):

@@ -62,7 +62,7 @@ def write_report(
     state = engine.model_state()
     best = _best(epochs)
     page = render(
-        "report.html.jinja",
+        Path(__file__).with_name("report.html.jinja"),
         name=run.name,
         about=_about(run, data),
         split=SPLITS[split],

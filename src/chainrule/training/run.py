@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.training.history import History
 from chainrule.training.storage import (
     decode_arrays,
     decode_json,
@@ -251,6 +252,10 @@ class Run:
                 raise ValueError(f"{path}, line {number}: expected an object {{...}}, found a {type(record).__name__}")
             records.append(record)
         return records
+
+    def history(self) -> History:
+        """The finished epochs among the records of metrics.jsonl. Raises as `metrics`."""
+        return History(record for record in self.metrics() if "epoch" in record)
 
     def metrics_offset(self) -> int:
         """Bytes of metrics.jsonl that hold whole lines; a checkpoint stores it, and `truncate_metrics` goes back there."""

@@ -304,7 +304,7 @@ class Trainer:
             raise ValueError(f"the optimizer's state in the last checkpoint is not one: {error!r}") from error
         self._swap()  # the model's arrays are the averages, and the optimizer's the weights
         self._forget_log(state["metrics_offset"])
-        self.history = History(record for record in run.metrics() if "epoch" in record and record["epoch"] <= state["epoch"])
+        self.history = History(record for record in run.history() if record["epoch"] <= state["epoch"])
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
         self._sums = _EpochSums(**state["sums"])
         if self.schedule is not None:
