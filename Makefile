@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TENSORFLOW := .venv-tensorflow
 ARGS ?=
 
-.PHONY: train test test-slow lint bench clean
+.PHONY: train test test-slow test-tensorflow lint bench clean
 
 train: $(VENV)/core  ## train a hand-written network on the digits that come with the package
 	$(BIN)/chainrule train fully-connected --data digits --hidden 512 256 --normalization batch --dropout 0.4 --label-smoothing 0.1 \
@@ -15,6 +16,10 @@ test: $(VENV)/dev  ## the tests, parity with PyTorch included
 
 test-slow: $(VENV)/dev  ## the proofs that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-tensorflow: $(TENSORFLOW)/dev  ## the tests that need TensorFlow, in an environment of its own
+	$(TENSORFLOW)/bin/python -m pytest tests/benchmarks/test_steps.py::test_tensorflow_computes_the_same_losses \
+	  tests/tensorflow tests/test_exports.py $(ARGS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/basedpyright
@@ -32,5 +37,10 @@ $(VENV)/dev: $(VENV)/core
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,onnx,dev,tensorboard]'
 	@touch $@
 
+$(TENSORFLOW)/dev: pyproject.toml constraints.txt
+	@test -x $(TENSORFLOW)/bin/python || $(PYTHON) -m venv $(TENSORFLOW)
+	$(TENSORFLOW)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,onnx,dev,tensorboard,tensorflow]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(TENSORFLOW) build dist

@@ -12,10 +12,12 @@ import pytest
 import chainrule
 
 # what must not be imported here: the command line runs, and the code that Numba compiles imports Numba
-LEFT_OUT = ("chainrule.__main__",)
+LEFT_OUT = {"chainrule.__main__"}
+if importlib.util.find_spec("tensorflow") is None:  # it is in an environment of its own, where `make test-tensorflow` runs these tests, too
+    LEFT_OUT.add("chainrule.tensorflow")
 MODULES = sorted(module.name for module in pkgutil.walk_packages(chainrule.__path__, "chainrule.") if module.name not in LEFT_OUT)
 PACKAGES = [name for name in MODULES if Path(importlib.util.find_spec(name).origin).name == "__init__.py"]
-HEAVY = {"numba", "torch", "matplotlib", "sklearn", "pooch", "tensorboard"}
+HEAVY = {"numba", "torch", "tensorflow", "keras", "matplotlib", "sklearn", "pooch", "tensorboard"}
 
 
 def imported_packages(code):
@@ -63,13 +65,13 @@ def test_functional_needs_numpy_alone():
     assert {name for name in others if name not in sys.stdlib_module_names} == {"chainrule"}
 
 
-WITHOUT_TORCH = """
+WITHOUT_EITHER = """
 import sys
-sys.modules["torch"] = None  # an import of torch fails
+sys.modules["torch"] = sys.modules["tensorflow"] = None  # an import of either fails
 """
 
 
-def test_training_works_without_torch():
+def test_training_works_without_torch_and_tensorflow():
     code = """
 import numpy as np
 from chainrule import nn, optim
@@ -79,10 +81,12 @@ model = fully_connected(nn, (1, 2, 2), 3, hidden_dims=(4,), normalization="batch
 engine = HandEngine(model, nn.CrossEntropyLoss(), optim.Adam(model.parameters()))
 engine.step(np.ones((4, 1, 2, 2), np.float32), np.array([0, 1, 2, 0]), lambda: np.random.default_rng(0))
 """
-    subprocess.run([sys.executable, "-c", WITHOUT_TORCH + code], check=True)
+    subprocess.run([sys.executable, "-c", WITHOUT_EITHER + code], check=True)
 
 
-def test_what_needs_torch_says_how_to_get_it():
-    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH + "import chainrule.pytorch"], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(("package", "name", "extra"), [("pytorch", "PyTorch", "torch"), ("tensorflow", "TensorFlow", "tensorflow")])
+def test_what_needs_torch_or_tensorflow_says_how_to_get_it(package, name, extra):
+    code = f"{WITHOUT_EITHER}import chainrule.{package}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "ImportError: this needs PyTorch: pip install chainrule[torch]" in done.stderr
+    assert f"ImportError: this needs {name}: pip install chainrule[{extra}]" in done.stderr

@@ -29,7 +29,9 @@ def imported(path):
 
 PROVIDERS = packages_distributions()
 REQUIRED = {distribution(requirement) for requirement in PROJECT["dependencies"]}
-OPTIONAL = {distribution(entry) for extra in ("torch", "onnx", "tensorboard") for entry in PROJECT["optional-dependencies"][extra]}
+OPTIONAL = {
+    distribution(entry) for extra in ("torch", "onnx", "tensorboard", "tensorflow") for entry in PROJECT["optional-dependencies"][extra]
+}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT / "src")))

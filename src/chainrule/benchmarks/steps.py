@@ -182,7 +182,7 @@ def _torch_step(network, contender):
 def _tensorflow_step(network, contender):
     from chainrule.benchmarks.tensorflow_step import three_layer_convnet
 
-    return three_layer_convnet(_course_params(_first_model(network)), LEARNING_RATE, int(os.environ["OMP_NUM_THREADS"]))
+    return three_layer_convnet(_first_model(network).state_dict(), LEARNING_RATE, int(os.environ["OMP_NUM_THREADS"]))
 
 
 def _course_step(network, contender):

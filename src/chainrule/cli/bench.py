@@ -68,7 +68,7 @@ def _check_installed(engines):
     """A rival that was asked for must be there; without being asked, it is said that PyTorch is not."""
     advice = {
         "torch": "PyTorch is not installed: pip install chainrule[torch]",
-        "tensorflow": "TensorFlow is not installed: pip install tensorflow",
+        "tensorflow": "TensorFlow is not installed: pip install chainrule[tensorflow]",
     }
     for engine, message in advice.items():
         if importlib.util.find_spec(engine) is not None:
