@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from chainrule.models import MODELS
 from chainrule.recipes import RECIPES
+from chainrule.search import Choices, Range
 
 __all__ = ["OF_OPTIMIZER", "OF_PYTORCH", "OPTIMIZERS", "Settings", "model_arguments"]
 
@@ -35,13 +36,14 @@ OF_PYTORCH = ("device", "amp", "channels_last", "compile", "accumulate")
 NOT_GIVEN: Any = object()
 
 
-def _setting(default, help, *, low=None, above=None, high=None):
-    return field(default=NOT_GIVEN, metadata={"default": default, "help": help, "low": low, "above": above, "high": high})
+def _setting(default, help, *, low=None, above=None, high=None, search=None):
+    metadata = {"default": default, "help": help, "low": low, "above": above, "high": high, "search": search}
+    return field(default=NOT_GIVEN, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One run. Every field is an option of `chainrule train`; its help, its range and its default are in the field's metadata.
+    """One run. Every field is an option of `chainrule train`; its help, range, default and what is worth trying are in its metadata.
 
     What is not given has the default of the model (`chainrule.recipes`), else that of the optimizer (`OPTIMIZERS`), else the general one.
     A recipe's rates are those of its optimizer: with another one they do not count.
@@ -81,17 +83,17 @@ class Settings:
     lr: float | None = _setting(None, "learning rate (default: 0.05 for sgd, 0.01 for adagrad, 0.02 for muon, else 0.001)", above=0)
     momentum: float = _setting(0.9, "of sgd and muon (there 0.95)", low=0, high=1)
     nesterov: bool = _setting(False, "Nesterov's momentum, for sgd and muon (there on)")
-    weight_decay: float = _setting(0.0, "on weights, not on biases and norms", low=0)
+    weight_decay: float = _setting(0.0, "on weights, not on biases and norms", low=0, search=Range(1e-6, 0.1, log=True))
     clip_norm: float | None = _setting(None, "greatest norm of the gradient", above=0)
     ema: float | None = _setting(None, "evaluate and keep an exponential average of the weights, with this decay", low=0, high=0.999999)
     schedule: Literal["constant", "step", "exponential", "cosine", "triangular", "one-cycle"] = _setting(
-        "constant", "how the learning rate goes"
+        "constant", "how the learning rate goes", search=Choices(("constant", "cosine", "one-cycle"))
     )
     gamma: float = _setting(0.1, "factor of the step schedule, and of the exponential one over the whole run", above=0, high=1)
     step_epochs: int = _setting(10, "epochs between the drops of the step schedule", low=1)
     warmup_epochs: float = _setting(0.0, "epochs over which the learning rate rises linearly first", low=0)
     epochs: int = _setting(10, "passes over the training images", low=1)
-    batch_size: int | None = _setting(100, "images an update (at most limit)", low=1)
+    batch_size: int | None = _setting(100, "images an update (at most limit)", low=1, search=Choices((50, 100, 200)))
     augment: bool = _setting(False, "random shifts of the training images, and flips (not of digits: mirrored ones are other signs)")
     flip: Literal["random", "alternate", "none"] = _setting("random", "flips of augment: at random, or in every other epoch")
     shift: int | None = _setting(None, "greatest shift of augment, pixels (default: an eighth of the image's side)", low=0)

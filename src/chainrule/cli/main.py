@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli import bench, compare, data, doctor, evaluate, experiment, export, models, report, runs, summary, train, verify
+from chainrule.cli import bench, compare, data, doctor, evaluate, experiment, export, models, report, runs, summary, train, tune, verify
 from chainrule.cli.console import show_warnings
 from chainrule.cli.options import ManyValues
 
@@ -27,6 +27,7 @@ app.command(name="evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(name="runs", epilog=runs.EXAMPLES)(runs.runs)
 app.command(name="compare", epilog=compare.EXAMPLES)(compare.compare)
 app.add_typer(experiment.app, name="experiment")
+app.command(name="tune", cls=ManyValues, epilog=tune.EXAMPLES)(tune.tune)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
 app.command(name="verify", cls=ManyValues, epilog=verify.EXAMPLES)(verify.verify)

@@ -13,7 +13,7 @@ from chainrule.models import MODELS
 from chainrule.recipes import RECIPES
 from chainrule.settings import Settings, model_arguments
 
-__all__ = ["DataFolder", "ManyValues", "Model", "RunsFolder", "given_settings", "with_settings"]
+__all__ = ["DataFolder", "ManyValues", "Model", "RunsFolder", "as_options", "given_settings", "with_settings"]
 
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder of all runs.", envvar="CHAINRULE_RUNS")]
 DataFolder = Annotated[
@@ -96,6 +96,22 @@ def given_settings(model: str | None, options: dict[str, Any]) -> dict[str, Any]
     return settings | said
 
 
+def as_options(values: dict[str, Any]) -> list[str]:
+    """Values for `Settings.from_dict` as they are written behind `chainrule train`; the inverse of `given_settings`."""
+    settings = {name: value for name, value in values.items() if name not in ("model", "model_arguments")}
+    arguments = {_option_name(name): value for name, value in values.get("model_arguments", {}).items()}
+    words = [values["model"]]
+    for name, value in (settings | arguments).items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        elif isinstance(value, list | tuple):
+            words += [flag, *map(str, value)] if value else []
+        else:
+            words += [flag, NONE if value is None else str(value)]
+    return words
+
+
 def _settings_options():
     hints = typing.get_type_hints(Settings)
     for entry in fields(Settings):
@@ -133,7 +149,7 @@ def _model_option_names():
 def _model_options():
     for name, takers in _model_option_names().items():
         hints = [typing.get_type_hints(MODELS[model], include_extras=True)[argument] for model, argument in takers.items()]
-        kinds = [typing.get_args(hint) for hint in hints]  # of Annotated[kind, help]
+        kinds = [typing.get_args(hint)[:2] for hint in hints]  # of Annotated[kind, help, what is worth trying]
         kind, text = max(kinds, key=lambda entry: _breadth(entry[0]))
         if type(None) in typing.get_args(kind) and _choices(kind):
             kind = Literal[*_choices(kind), NONE] | None  # pyright: ignore[reportOperatorIssue]

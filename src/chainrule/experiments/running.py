@@ -23,10 +23,10 @@ from chainrule.experiments.study import Cell, Study
 from chainrule.training import build_data
 from chainrule.training.storage import read_json, write_json
 
-__all__ = ["check_study", "cores", "prepare_folder", "run_study"]
+__all__ = ["check_study", "cores", "end_processes", "prepare_folder", "run_study", "thread_limits"]
 
 PATIENCE = 0.05  # seconds between two looks at the processes
-STOP = 20.0  # seconds that an interrupted cell has to save its checkpoint
+STOP = 20.0  # seconds that an interrupted process has to save its checkpoint
 
 
 @dataclass
@@ -40,6 +40,25 @@ class _Worker:
 def cores() -> int:
     """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def thread_limits(threads: int) -> dict[str, str]:
+    """What to set in the environment of a process that shall compute on so many threads."""
+    return dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+
+
+def end_processes(processes: list[subprocess.Popen]):
+    """Ask each to stop as Ctrl-C does, and end it if it does not."""
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+    ends = time.monotonic() + STOP
+    for process in processes:
+        try:
+            process.wait(max(0.0, ends - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def check_study(study: Study, data_folder=None):
@@ -178,8 +197,6 @@ def _start(folder, cell, threads, data_folder) -> _Worker | None:
     if outcome(folder, cell) is not None:
         os.close(claim)
         return None
-    count = str(threads)
-    limits = {name: count for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     log = (folder / "logs" / f"{cell.name}.txt").open("w+", encoding="utf-8", errors="replace")
     # the process has the claim as well: if this one is killed, the cell stays claimed until it is trained
     process = subprocess.Popen(
@@ -187,7 +204,7 @@ def _start(folder, cell, threads, data_folder) -> _Worker | None:
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
-        env=os.environ | limits,
+        env=os.environ | thread_limits(threads),
         pass_fds=[claim],
         text=True,
     )
@@ -221,15 +238,7 @@ def _stopping(at_work: list[_Worker]) -> Iterator[None]:
     try:
         yield
     finally:
+        end_processes([worker.process for worker in at_work])
         for worker in at_work:
-            if worker.process.poll() is None:
-                worker.process.send_signal(signal.SIGINT)
-        ends = time.monotonic() + STOP
-        for worker in at_work:
-            try:
-                worker.process.wait(max(0.0, ends - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-                worker.process.wait()
             worker.log.close()
             os.close(worker.claim)

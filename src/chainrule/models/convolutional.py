@@ -3,11 +3,13 @@
 from typing import Annotated
 
 from chainrule.models.checks import check_image_shape, check_number, check_numbers
-from chainrule.models.normalization import ImageNormalization, image_normalization
+from chainrule.models.normalization import NORMALIZATIONS, ImageNormalization, image_normalization
+from chainrule.search import Choices, Range
 
 __all__ = ["convnet", "three_layer_convnet"]
 
 Image = tuple[int, int, int]
+CHANNELS = Choices(((16, 32), (32, 64), (16, 32, 64), (32, 64, 128), (64, 128, 256)))
 
 
 def three_layer_convnet(
@@ -15,9 +17,9 @@ def three_layer_convnet(
     image: Image = (3, 32, 32),
     classes: int = 10,
     *,
-    filters: Annotated[int, "filters of the convolution"] = 32,
-    kernel_size: Annotated[int, "side of the filters, odd"] = 7,
-    hidden_dim: Annotated[int, "width of the hidden layer"] = 100,
+    filters: Annotated[int, "filters of the convolution", Range(16, 128, log=True)] = 32,
+    kernel_size: Annotated[int, "side of the filters, odd", Choices((3, 5, 7))] = 7,
+    hidden_dim: Annotated[int, "width of the hidden layer", Range(50, 400, log=True)] = 100,
 ):
     """conv - relu - 2x2 max pool - affine - relu - affine (CS231n assignment 2)."""
     check_image_shape("three_layer_convnet", image)
@@ -44,11 +46,11 @@ def convnet(
     image: Image = (3, 32, 32),
     classes: int = 10,
     *,
-    channels: Annotated[tuple[int, ...], "filters of each block; a 2x2 pooling follows every block"] = (32, 64, 128),
-    convolutions: Annotated[int, "convolutions of each block"] = 1,
-    hidden_dims: Annotated[tuple[int, ...], "width of each hidden layer"] = (),
-    normalization: Annotated[ImageNormalization | None, "normalize before each activation"] = None,
-    dropout: Annotated[float, "probability to drop a hidden value"] = 0.0,
+    channels: Annotated[tuple[int, ...], "filters of each block; a 2x2 pooling follows every block", CHANNELS] = (32, 64, 128),
+    convolutions: Annotated[int, "convolutions of each block", Range(1, 3)] = 1,
+    hidden_dims: Annotated[tuple[int, ...], "width of each hidden layer", Choices(((), (100,), (200,), (400,)))] = (),
+    normalization: Annotated[ImageNormalization | None, "normalize before each activation", NORMALIZATIONS] = None,
+    dropout: Annotated[float, "probability to drop a hidden value", Range(0.0, 0.5)] = 0.0,
 ):
     """[[conv - norm - relu] x M - 2x2 max pool] x N - [affine - relu] x L - affine, of any depth.
 

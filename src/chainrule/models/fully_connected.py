@@ -3,14 +3,23 @@
 import math
 from typing import Annotated, Literal
 
+from chainrule.search import Choices, Range
+
 __all__ = ["fully_connected", "mlp", "two_layer"]
 
 Image = tuple[int, int, int]
 Normalization = Literal["batch", "layer"]
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "gelu"]
+WIDTHS = Choices(((100,), (200,), (400,), (800,), (200, 100), (400, 200), (800, 400), (400, 200, 100), (800, 400, 200)))
 
 
-def two_layer(nn, image: Image = (3, 32, 32), classes: int = 10, *, hidden_dim: Annotated[int, "width of the hidden layer"] = 100):
+def two_layer(
+    nn,
+    image: Image = (3, 32, 32),
+    classes: int = 10,
+    *,
+    hidden_dim: Annotated[int, "width of the hidden layer", Range(25, 800, log=True)] = 100,
+):
     """affine - relu - affine (CS231n assignment 2; HLCV exercise 2)."""
     return nn.Sequential(
         nn.Flatten(),
@@ -25,9 +34,9 @@ def fully_connected(
     image: Image = (3, 32, 32),
     classes: int = 10,
     *,
-    hidden_dims: Annotated[tuple[int, ...], "width of each hidden layer"] = (100,),
-    normalization: Annotated[Normalization | None, "normalize before each activation"] = None,
-    dropout: Annotated[float, "probability to drop a hidden value"] = 0.0,
+    hidden_dims: Annotated[tuple[int, ...], "width of each hidden layer", WIDTHS] = (100,),
+    normalization: Annotated[Normalization | None, "normalize before each activation", Choices((None, "batch", "layer"))] = None,
+    dropout: Annotated[float, "probability to drop a hidden value", Range(0.0, 0.5)] = 0.0,
 ):
     """[affine - norm - relu - dropout] x L - affine, of any depth (CS231n assignment 2)."""
     if normalization not in (None, "batch", "layer"):
@@ -52,9 +61,11 @@ def mlp(
     image: Image = (3, 32, 32),
     classes: int = 10,
     *,
-    hidden_dims: Annotated[tuple[int, ...], "width of each hidden layer"] = (100, 100),
-    activations: Annotated[tuple[Activation, ...], "activation of each hidden layer; one name serves all"] = ("relu",),
-    dropout: Annotated[float, "probability to drop a hidden value"] = 0.0,
+    hidden_dims: Annotated[tuple[int, ...], "width of each hidden layer", WIDTHS] = (100, 100),
+    activations: Annotated[
+        tuple[Activation, ...], "activation of each hidden layer; one name serves all", Choices((("relu",), ("leaky_relu",), ("gelu",)))
+    ] = ("relu",),
+    dropout: Annotated[float, "probability to drop a hidden value", Range(0.0, 0.5)] = 0.0,
 ):
     """[affine - activation - dropout] x L - affine, with an activation of its own for each layer (CS236781 homework 2)."""
     kinds = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "gelu": nn.GELU}

@@ -3,9 +3,12 @@
 import math
 from typing import Literal
 
-__all__ = ["ImageNormalization", "image_normalization"]
+from chainrule.search import Choices
+
+__all__ = ["NORMALIZATIONS", "ImageNormalization", "image_normalization"]
 
 ImageNormalization = Literal["batch", "layer", "group"]
+NORMALIZATIONS = Choices((None, "batch", "layer", "group"))
 
 GROUPS = 8  # the paper's 32 leave a channel each in the narrow networks here; groups of 4 to 16 channels do as well (Wu & He 2018, table 3)
 

@@ -3,11 +3,13 @@
 from typing import Annotated
 
 from chainrule.models.checks import check_image_shape, check_number, check_numbers
-from chainrule.models.normalization import ImageNormalization, image_normalization
+from chainrule.models.normalization import NORMALIZATIONS, ImageNormalization, image_normalization
+from chainrule.search import Choices, Range
 
 __all__ = ["resnet"]
 
 Image = tuple[int, int, int]
+BLOCKS = Choices(((1, 1), (2, 2), (1, 1, 1), (2, 2, 2), (3, 3, 3)))
 EXPANSION = 4  # of a bottleneck: its output has so many times the channels that its 3x3 convolution has
 
 
@@ -16,12 +18,16 @@ def resnet(
     image: Image = (3, 32, 32),
     classes: int = 10,
     *,
-    blocks: Annotated[tuple[int, ...], "residual blocks of each stage"] = (2, 2, 2),
-    width: Annotated[int, "channels of the first stage; each further one has twice as many"] = 16,
+    blocks: Annotated[tuple[int, ...], "residual blocks of each stage", BLOCKS] = (
+        2,
+        2,
+        2,
+    ),
+    width: Annotated[int, "channels of the first stage; each further one has twice as many", Range(8, 64, log=True)] = 16,
     bottleneck: Annotated[bool, "blocks of 1x1 - 3x3 - 1x1 convolutions with four times the channels, instead of 3x3 - 3x3"] = False,
     shortcuts: Annotated[bool, "off: the plain network of the same layers, for comparison"] = True,
-    normalization: Annotated[ImageNormalization | None, "normalize before each activation"] = "batch",
-    dropout: Annotated[float, "probability to drop a hidden value"] = 0.0,
+    normalization: Annotated[ImageNormalization | None, "normalize before each activation", NORMALIZATIONS] = "batch",
+    dropout: Annotated[float, "probability to drop a hidden value", Range(0.0, 0.3)] = 0.0,
 ):
     """conv - stages of residual blocks - global average pool - affine; blocks 3 3 3 are ResNet-20.
 

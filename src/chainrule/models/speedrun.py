@@ -8,12 +8,14 @@ arXiv:2404.00498, sections 3.1 to 3.3.
 from typing import Annotated
 
 from chainrule.models.checks import check_image_shape, check_numbers
+from chainrule.search import Choices
 
 __all__ = ["PATCH", "speedrun"]
 
 Image = tuple[int, int, int]
 PATCH = 2  # side of the patches that are whitened
 LAST_POOL = 3
+WIDTHS = Choices(((32, 64, 64), (64, 128, 128), (64, 256, 256)))
 
 
 def speedrun(
@@ -21,7 +23,7 @@ def speedrun(
     image: Image = (3, 32, 32),
     classes: int = 10,
     *,
-    widths: Annotated[tuple[int, ...], "channels of each block of two convolutions"] = (64, 256, 256),
+    widths: Annotated[tuple[int, ...], "channels of each block of two convolutions", WIDTHS] = (64, 256, 256),
 ):
     """whitening conv - gelu - [conv - pool - norm - gelu - conv - norm - gelu] x 3 - pool - affine (airbench94).
 
