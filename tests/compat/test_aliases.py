@@ -100,6 +100,30 @@ def test_an_hw2_script_runs_after_install(run):
     assert output == "60 60 True\n"
 
 
+def test_a_script_of_hw2_s_convolutional_networks_runs_after_install(run):
+    pytest.importorskip("torch")
+    output = run("""
+        import chainrule.compat
+        chainrule.compat.install("hw2")
+
+        import torch
+        import hw2.cnn as cnn
+        from hw2.cnn import CNN, ResidualBlock, ResidualBottleneckBlock, ResNet, YourCNN
+        from hw2.experiments import cnn_experiment, load_experiment
+        from hw2.training import ClassifierTrainer, FitResult
+
+        net = cnn.ConvClassifier((3, 100, 100), 10, channels=[4] * 4, pool_every=2, hidden_dims=[100] * 2)
+        print(tuple(net(torch.randint(low=0, high=256, size=(3, 100, 100), dtype=torch.float).unsqueeze(0)).shape))
+        print(ResidualBlock(in_channels=3, channels=[6, 4] * 2, kernel_sizes=[3, 5] * 2, batchnorm=True, dropout=0.2).shortcut_path[0])
+        print(cnn_experiment.__module__)
+    """)
+    assert output.splitlines() == [
+        "(1, 10)",
+        "Conv2d(3, 4, kernel_size=(1, 1), stride=(1, 1), bias=False)",
+        "chainrule.compat.cs236781.experiments",
+    ]
+
+
 def test_a_two_layernet_script_runs_after_install(run):
     output = run("""
         import chainrule.compat

@@ -151,3 +151,76 @@ def test_print_every_chooses_the_epochs_that_are_printed_and_the_last_always_is(
 def test_data_without_a_batch_are_refused():
     with pytest.raises(ValueError, match="the data of test_epoch gave no batch"):
         Scripted([1]).test_epoch([])
+
+
+def torch_trainer(trainer=training.TorchTrainer, **settings):
+    model = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(48, 32), torch.nn.BatchNorm1d(32), torch.nn.ReLU(), torch.nn.Linear(32, 3)
+    )
+    return trainer(model, torch.nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters(), 0.1, momentum=0.9), **settings)
+
+
+def test_the_torch_trainer_takes_torch_s_steps(loader):
+    trainer = torch_trainer(device="cpu")
+    twin = torch_trainer()
+    twin.model.load_state_dict(trainer.model.state_dict())
+    expected = []
+    for _ in range(2):
+        for X, y in loader:
+            loss = twin.loss_fn(twin.model(X), y)
+            twin.optimizer.zero_grad()
+            loss.backward()
+            twin.optimizer.step()
+            expected.append(loss.item())
+    assert [loss for _ in range(2) for loss in trainer.train_epoch(loader, verbose=False).losses] == expected
+    for name, tensor in trainer.model.state_dict().items():
+        assert torch.equal(tensor, twin.model.state_dict()[name]), name
+
+
+def test_the_torch_trainer_learns_20_images_by_heart(loader):
+    result = torch_trainer().fit(loader, loader, 20, print_every=0)
+    assert result.test_acc[-1] == 100
+
+
+def test_the_torch_trainer_measures_without_learning(loader):
+    trainer = torch_trainer()
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    result = trainer.test_epoch(loader, verbose=False)
+    labels = torch.cat([y for _, y in loader])
+    scores = trainer.model(torch.cat([X for X, _ in loader])).detach()
+    assert np.mean(result.losses) == pytest.approx(torch.nn.functional.cross_entropy(scores, labels).item(), rel=1e-6)
+    assert result.accuracy == pytest.approx(100 * (scores.argmax(1) == labels).float().mean().item())
+    assert all(p.grad is None for p in trainer.model.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in trainer.model.state_dict().items())
+
+
+def test_the_torch_trainer_s_checkpoint_is_the_state_dict(loader, tmp_path):
+    trainer = torch_trainer()
+    trainer.train_epoch(loader, verbose=False)
+    trainer.save_checkpoint(tmp_path / "net")
+    arrays, _ = load_arrays(tmp_path / "net.safetensors")
+    twin = torch_trainer().model
+    twin.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    assert all(torch.equal(tensor, twin.state_dict()[name]) for name, tensor in trainer.model.state_dict().items())
+
+
+def test_a_classifier_says_itself_what_label_its_scores_mean(loader):
+    class AlwaysTwo(torch.nn.Linear):
+        def forward(self, x):
+            return super().forward(x.flatten(1))
+
+        def classify_scores(self, scores):
+            return torch.full((len(scores),), 2)
+
+    model = AlwaysTwo(48, 3)
+    trainer = training.ClassifierTrainer(model, torch.nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters(), 0.1), "cpu")
+    labels = torch.cat([y for _, y in loader])
+    assert trainer.train_epoch(loader, verbose=False).accuracy == trainer.test_epoch(loader, verbose=False).accuracy
+    assert trainer.test_epoch(loader, verbose=False).accuracy == 100 * (labels == 2).sum().item() / 20
+
+
+def test_a_network_that_is_no_classifier_is_refused_by_its_trainer():
+    with pytest.raises(
+        TypeError, match=r"ClassifierTrainer: Sequential has no classify_scores\(scores\).*wrap the network in a Classifier, or"
+    ):
+        torch_trainer(training.ClassifierTrainer)

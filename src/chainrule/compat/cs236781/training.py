@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
+from chainrule.pytorch import to_arrays
 from chainrule.training.storage import save_arrays
 
-__all__ = ["BatchResult", "EpochResult", "FitResult", "LayerTrainer", "Trainer"]
+__all__ = ["BatchResult", "ClassifierTrainer", "EpochResult", "FitResult", "LayerTrainer", "TorchTrainer", "Trainer"]
 
 
 class BatchResult(NamedTuple):
@@ -90,11 +92,15 @@ class Trainer(abc.ABC):
         return history
 
     def save_checkpoint(self, checkpoint_filename):
-        """Write the parameters, in the order of `model.params()`, to CHECKPOINT_FILENAME.safetensors (the homework writes a pickle)."""
+        """Write the parameters to CHECKPOINT_FILENAME.safetensors (the homework writes a pickle)."""
         path = Path(f"{checkpoint_filename}.safetensors")
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_arrays(path, {str(index): p.detach().numpy() for index, (p, _) in enumerate(self.model.params())}, what="the checkpoint")
+        save_arrays(path, self._arrays(), what="the checkpoint")
         print(f"*** Saved checkpoint {path}")
+
+    def _arrays(self):
+        """The parameters by their place in `model.params()`."""
+        return {str(index): p.detach().numpy() for index, (p, _) in enumerate(self.model.params())}
 
     def train_epoch(self, dl_train, **kw) -> EpochResult:
         """Train on every batch once; max_batches limits how many, verbose prints the mean loss and accuracy."""
@@ -155,3 +161,56 @@ class LayerTrainer(Trainer):
         scores = self.model(X.reshape(len(X), -1))
         loss = self.loss_fn(scores, y)
         return BatchResult(loss.item(), int((scores.argmax(dim=1) == y).sum()))
+
+
+class TorchTrainer(Trainer):
+    """Trains a PyTorch network on batches (X, y); a checkpoint is its state_dict.
+
+    Parameters
+    ----------
+    model : a Module giving scores (N, C)
+    loss_fn : called with scores and labels
+    optimizer : of torch.optim, over the model's parameters
+    device : where model and batches are moved, or None
+    """
+
+    def __init__(self, model, loss_fn, optimizer, device=None):
+        super().__init__(model, loss_fn, optimizer, device)
+
+    def train_batch(self, batch):
+        loss, result = self._forward(batch)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return result
+
+    def test_batch(self, batch):
+        with torch.no_grad():
+            return self._forward(batch)[1]
+
+    def _forward(self, batch):
+        X, y = (tensor.to(self.device) for tensor in batch) if self.device else batch
+        scores = self.model(X)
+        loss = self.loss_fn(scores, y)
+        return loss, BatchResult(loss.item(), int((self._classify(scores) == y).sum()))
+
+    def _classify(self, scores):
+        return scores.argmax(dim=1)
+
+    def _arrays(self):
+        return to_arrays(self.model.state_dict())
+
+
+class ClassifierTrainer(TorchTrainer):
+    """A `TorchTrainer` for the `Classifier`s of `hw2.classifier`, which say themselves what label their scores mean."""
+
+    def __init__(self, model, loss_fn, optimizer, device=None):
+        if not hasattr(model, "classify_scores"):
+            raise TypeError(
+                f"ClassifierTrainer: {type(model).__name__} has no classify_scores(scores), which gives labels; "
+                "wrap the network in a Classifier, or use TorchTrainer, for which the highest score is the label"
+            )
+        super().__init__(model, loss_fn, optimizer, device)
+
+    def _classify(self, scores):
+        return self.model.classify_scores(scores)
