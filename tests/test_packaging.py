@@ -30,7 +30,9 @@ def imported(path):
 PROVIDERS = packages_distributions()
 REQUIRED = {distribution(requirement) for requirement in PROJECT["dependencies"]}
 OPTIONAL = {
-    distribution(entry) for extra in ("torch", "onnx", "tensorboard", "tensorflow") for entry in PROJECT["optional-dependencies"][extra]
+    distribution(entry)
+    for extra in ("torch", "onnx", "tensorboard", "tensorflow", "tune")
+    for entry in PROJECT["optional-dependencies"][extra]
 }
 
 

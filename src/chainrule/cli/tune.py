@@ -1,6 +1,7 @@
 """`chainrule tune`."""
 
 import shlex
+import threading
 from typing import Annotated
 
 import typer
@@ -66,8 +67,7 @@ def tune(
     _print_best(tuning, found)
     if dashboard:
         out.print("the dashboard stays open; Ctrl-C ends it")
-        while True:
-            input()
+        threading.Event().wait()
 
 
 def _name_and_values(text):
@@ -129,7 +129,6 @@ def _print_best(tuning, study):
 
 def _open_dashboard(tuning):
     """Serve optuna-dashboard on this machine, in a thread, on a free port."""
-    import threading
     from wsgiref.simple_server import WSGIRequestHandler, make_server
 
     try:

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from chainrule.models import MODELS
+from chainrule.recipes import RECIPES
 from chainrule.search import Choices, Range
 from chainrule.settings import OPTIMIZERS, Settings, model_arguments
 
@@ -63,7 +64,14 @@ def choice_text(value: Any) -> str:
 
 def _worth_trying(settings) -> Space:
     space: Space = {"lr": Range(settings.lr / SPREAD, settings.lr * SPREAD, log=True)}
-    space |= {entry.name: entry.metadata["search"] for entry in fields(Settings) if entry.metadata and entry.metadata["search"]}
+    recipe = RECIPES.get(settings.model, {})  # what a network is published with is not guessed anew
+    for entry in fields(Settings):
+        if entry.metadata.get("search") and entry.name not in recipe:
+            space[entry.name] = entry.metadata["search"]
+    batch_size = space.get("batch_size")
+    if isinstance(batch_size, Choices) and settings.limit is not None:
+        fitting = tuple(size for size in batch_size.values if size <= settings.limit)
+        space |= {"batch_size": Choices(fitting or (settings.limit,))}
     for name, hint in typing.get_type_hints(MODELS[settings.model], include_extras=True).items():
         for worth in typing.get_args(hint)[2:]:  # of Annotated[kind, help, what is worth trying]
             if isinstance(worth, Range | Choices):

@@ -102,7 +102,7 @@ def open_study(tuning: Tuning) -> optuna.Study:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            storage = _storage(tuning)
+            storage = _opened(tuning)
             pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS // 2, n_warmup_steps=2)
             how = {"direction": "maximize", "sampler": _SamplerOfTrial(tuning.values.get("seed", 0)), "pruner": pruner}
             study = optuna.create_study(storage=storage, study_name=tuning.name, load_if_exists=True, **how)
@@ -188,7 +188,12 @@ def work(tuning: Tuning):
             if _live(study, (*FINISHED, TrialState.RUNNING)) >= tuning.trials:
                 time.sleep(PATIENCE)  # others are at the last ones; if one dies, its trial is ours
                 continue
-            study.optimize(objective, n_trials=1, catch=_Surplus)
+            try:
+                study.optimize(objective, n_trials=1, catch=_Surplus)
+            except (AssertionError, ValueError):  # what Optuna says of a trial that is finished already
+                if study.get_trials(deepcopy=False)[objective.number].state != TrialState.FAIL:
+                    raise
+                # this worker gave no sign of life for a while, and its trial is another's now
 
 
 class _Surplus(Exception):
@@ -201,8 +206,10 @@ class _Objective:
     def __init__(self, tuning):
         self._tuning = tuning
         self._data: dict[int, Dataset] = {}
+        self.number = -1  # of the last trial
 
     def __call__(self, trial):
+        self.number = trial.number
         live = [other.number for other in trial.study.get_trials(deepcopy=False) if other.state != TrialState.FAIL]
         if sorted(live).index(trial.number) >= self._tuning.trials:
             raise _Surplus
@@ -279,6 +286,18 @@ def _live(study, states):
     return sum(trial.state in states for trial in study.get_trials(deepcopy=False))
 
 
+def _opened(tuning):
+    """The database; of several workers that begin on an empty one, the others find that its tables are being made, and look again."""
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    for _ in range(10):
+        try:
+            return _storage(tuning)
+        except (IntegrityError, ProgrammingError):
+            time.sleep(PATIENCE)
+    return _storage(tuning)
+
+
 def _storage(tuning):
     url = tuning.storage
     for scheme in ("postgresql://", "postgres://"):
@@ -288,7 +307,7 @@ def _storage(tuning):
     if url.startswith("sqlite"):
         options["connect_args"] = {"timeout": 60}  # seconds that a writer waits for another one
     elif url.startswith("postgresql+psycopg"):
-        options["connect_args"] = {"connect_timeout": 10}
+        options["connect_args"] = {"connect_timeout": 10, "client_encoding": "utf8"}  # seconds; text also from a database in SQL_ASCII
     return optuna.storages.RDBStorage(
         url,
         engine_kwargs=options,
