@@ -178,6 +178,11 @@ class Settings:
         """All values, as they go into config.json."""
         return dataclasses.asdict(self)
 
+    def with_engine(self, engine: str) -> "Settings":
+        """The same run computed by another engine; what is PyTorch's alone goes back to its defaults for the hand-written one."""
+        general = _general_defaults()
+        return dataclasses.replace(self, engine=engine, **({name: general[name] for name in OF_PYTORCH} if engine == "hand" else {}))
+
     def without_effect(self) -> list[str]:
         """A sentence for each value that is not the default, but that nothing reads."""
         optimizer, schedule = ("optimizer", ("sgd", "muon")), ("schedule", ("step", "exponential"))

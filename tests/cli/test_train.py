@@ -489,6 +489,14 @@ def test_an_epoch_on_real_photographs_is_better_than_chance(chainrule, real_cifa
     assert evaluated["accuracy"] > 0.35  # chance is 0.1
 
 
+def test_a_run_in_mixed_precision_goes_on_by_hand(chainrule):
+    how = ("--engine", "torch", "--amp", "bf16", "--channels-last", "--accumulate", "2")
+    assert chainrule("train", "two-layer", "--epochs", "1", "--name", "mixed", *how).code == 0
+    ended = chainrule("train", "--resume", "mixed", "--engine", "hand", "--epochs", "2")
+    assert ended.code == 0, ended.err
+    assert "epoch 2/2" in ended.out
+
+
 @pytest.mark.slow
 @pytest.mark.real_data
 def test_both_engines_have_the_same_learning_curve_on_real_photographs(chainrule, real_cifar10, tmp_path):

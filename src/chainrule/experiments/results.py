@@ -172,7 +172,7 @@ def finding(study: Study, found: list[Condition]) -> list[str]:
                 gains = [abs(gain) for _, gain, noise in compared if abs(gain) > noise]
                 span = " to ".join(dict.fromkeys(points_text(study, gain) for gain in (min(gains), max(gains))))
                 said.append(f"The {'other falls' if len(gains) == 1 else f'other {len(gains)} fall'} behind by {span}, more than chance.")
-    failed = [(condition.name, len(condition.errors), condition.errors[0]) for condition in found if condition.errors]
+    failed = [(condition.name, len(condition.errors), condition.errors[0].split(";")[0]) for condition in found if condition.errors]
     said += [f"Failed: {name}, {count} of {len(study.seeds)} ({error})." for name, count, error in failed]
     if unfinished := sum(condition.unfinished for condition in found):
         said.append(f"{unfinished} of {len(study.cells)} cells are not trained yet.")

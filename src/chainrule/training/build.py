@@ -221,10 +221,8 @@ def load_run(run, *, checkpoint="best", folder=None, engine=None):
     settings = Settings.from_dict(run.config.get("settings", {}))
     data = build_data(settings, folder)
     check_same_data(run, data)
-    here = {"engine": engine or settings.engine, "device": "auto", "compile": False}  # of this machine; nothing is trained
-    if here["engine"] == "hand":
-        here |= {"amp": "none", "channels_last": False, "accumulate": 1}
-    trainer = build_trainer(replace(settings, **here), data)
+    here = replace(settings.with_engine(engine or settings.engine), device="auto", compile=False)  # of this machine; nothing is trained
+    trainer = build_trainer(here, data)
     model, _, _ = run.load_checkpoint(checkpoint)
     trainer.engine.load_model_state(model)
     return settings, data, trainer

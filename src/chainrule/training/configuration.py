@@ -80,7 +80,7 @@ def continued_settings(run, given: dict[str, Any]) -> Settings:
         Something else was said; the message names the differences.
     """
     old = Settings.from_dict(run.config.get("settings", {}))
-    new = Settings.from_dict(combine(old.to_dict(), given)[0])
+    new = Settings.from_dict(combine(old.with_engine(given.get("engine", old.engine)).to_dict(), given)[0])
     free = {"checkpoint_every", "engine", *OF_PYTORCH}
     # the rates of the other schedules depend on where the end is, also those of the steps already made
     reason = ""
