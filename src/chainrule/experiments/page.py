@@ -51,7 +51,7 @@ def _row(study, condition, found):
     behind = ""
     if best is not None and condition is not best and condition.values:
         gain, noise = difference(condition, best)
-        behind = points_text(study, gain) + ("" if math.isnan(noise) else f" ± {points_text(study, noise)}")
+        behind = points_text(study, gain) if math.isnan(noise) else points_text(study, gain, noise)
     return {
         "labels": list(condition.labels.values()),
         "mean": mean_text(study, condition),

@@ -55,9 +55,10 @@ def result_plot(study: Study, found: list[Condition]) -> str:
         elif all(value > 0 for condition in found for value in condition.values):
             axes.set_yscale("log")
         if len(lines) > 1:
-            axes.legend(title=", ".join(axis for axis in study.axes if axis != study.x))
+            title = ", ".join(axis for axis in study.axes if axis != study.x)
+            figure.legend(*axes.get_legend_handles_labels(), title=title, loc="outside right upper")
 
-    return _svg(draw, (7.6, 4.4), f"{MEASURES[study.measure]} by {study.x}: mean and 95 % interval over {len(study.seeds)} seeds")
+    return _svg(draw, (8.4, 4.4), f"{MEASURES[study.measure]} by {study.x}: mean and 95 % interval over {len(study.seeds)} seeds")
 
 
 def course_plot(study: Study, folder: Path, found: list[Condition]) -> str:

@@ -184,9 +184,11 @@ def value_text(study: Study, value: float) -> str:
     return number_text(value) if study.measure == "train_loss" else percent_text(value)
 
 
-def points_text(study: Study, difference: float) -> str:
-    """A difference of two values, with its unit."""
-    return number_text(difference) if study.measure == "train_loss" else f"{100 * difference:.1f}\N{NO-BREAK SPACE}points"
+def points_text(study: Study, difference: float, noise: float | None = None) -> str:
+    """A difference of two values, with half of its interval and its unit: -4.2 ± 1.1 points."""
+    write = number_text if study.measure == "train_loss" else lambda value: f"{100 * value:.1f}"
+    text = write(difference) + ("" if noise is None else f" ± {write(noise)}")
+    return text if study.measure == "train_loss" else f"{text}\N{NO-BREAK SPACE}points"
 
 
 def mean_text(study: Study, condition: Condition) -> str:
