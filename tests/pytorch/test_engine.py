@@ -180,3 +180,17 @@ def test_torchs_global_generator_is_untouched(twin_engines, batches):
     before = torch.get_rng_state()
     torchs.step(batch.images, batch.labels, batch.rng)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("options", [{}, {"accumulate": 3}, {"amp": "bf16", "dtype": "float32"}], ids=str)
+def test_an_engine_that_defers_gives_the_same_numbers_as_tensors(torch_engine, batches, options):
+    """As on a GPU, which the CPU stands in for."""
+    waiting, deferring = torch_engine(**options), torch_engine(**options)
+    assert not waiting.defers
+    deferring.defers = True
+    for batch in batches(3, options.get("dtype", "float64")):
+        (loss, scores), (later, tensor) = (engine.step(batch.images, batch.labels, batch.rng) for engine in (waiting, deferring))
+        assert isinstance(later, torch.Tensor) and isinstance(tensor, torch.Tensor)
+        assert float(later) == loss
+        np.testing.assert_array_equal(tensor.float() if options.get("amp") else tensor, scores)
+        assert int(deferring.count_right(tensor, torch.from_numpy(batch.labels))) == waiting.count_right(scores, batch.labels)
