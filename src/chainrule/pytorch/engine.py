@@ -50,7 +50,7 @@ class TorchEngine:
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=amp == "fp16")
         if compile:
             check_compiler(self.device)
-        self._network = self.group.shared(torch.compile(model) if compile else model)
+        self._network = self.group.shared(torch.compile(model, dynamic=False) if compile else model)
         self._channels_last = any(parameter.ndim == 4 and _is_channels_last(parameter) for parameter in model.parameters())
         self._dropouts = [module for module in model.modules() if isinstance(module, Dropout)]
         self._resident: DeviceBatches | None = None
@@ -93,7 +93,8 @@ class TorchEngine:
         if self.clip_norm is not None:
             self._scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
-        self._scaler.step(self.optimizer)
+        with self._autocast():  # for the products of Muon
+            self._scaler.step(self.optimizer)
         self._scaler.update()
         if self.defers:
             return total, torch.cat(scores)
