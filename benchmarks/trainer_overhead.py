@@ -93,7 +93,8 @@ class Idle:
 
     def __init__(self, engine, images, labels):
         self.result = engine.step(images, labels, None)
-        self.criterion, self.evaluate, self.dtype, self.group = engine.criterion, engine.evaluate, engine.dtype, engine.group
+        self.criterion, self.dtype, self.group, self.defers = engine.criterion, engine.dtype, engine.group, engine.defers
+        self.in_order, self.evaluate, self.count_right = engine.in_order, engine.evaluate, engine.count_right
         self.model_state, self.optimizer_state = engine.model_state, engine.optimizer_state
 
     def step(self, images, labels, rng):

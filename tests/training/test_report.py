@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
-from chainrule.data import Dataset, digits
+from chainrule.data import Dataset, batches, digits
 from chainrule.training.history import History
 from chainrule.training.report import write_report
 from chainrule.training.run import Run
@@ -80,7 +80,10 @@ class Engine:
         self.weights = self.weights if weights is None else weights
         self.seen = []
 
-    def evaluate(self, images, labels):
+    def in_order(self, data, split, batch_size):
+        return batches(data, split, batch_size, seed=None, dtype=self.dtype)
+
+    def evaluate(self, images, labels, tta):
         scores = self.rng.standard_normal((len(images), self.classes))
         scores[np.arange(len(labels)), labels] += self.skill
         self.seen.append((scores, labels))
@@ -382,7 +385,7 @@ def test_records_with_values_that_are_no_numbers(tmp_path, value):
 def test_a_network_of_nan_still_gets_its_page(tmp_path):
     data = dataset()
     engine = Engine(data, {"1.weight": np.full((4, 20), np.nan, dtype=np.float32)})
-    engine.evaluate = lambda images, labels: (math.nan, np.full((len(images), 3), np.nan))
+    engine.evaluate = lambda images, labels, tta: (math.nan, np.full((len(images), 3), np.nan))
     page, source, _ = report(tmp_path, data, engine=engine)
     assert "loss –" in page.text
     assert not re.search(r"\bnan\b", re.sub(r'"data:[^"]*"', "", source), re.IGNORECASE)

@@ -10,6 +10,8 @@ import torch
 
 from chainrule import nn, optim
 from chainrule.data import Dataset, Split, augment, digits
+from chainrule.pytorch import copy_weights
+from chainrule.pytorch import nn as torch_nn
 from chainrule.settings import Settings
 from chainrule.training import Callback, EarlyStopping, Run, Trainer, TrainingDiverged, build_trainer, provenance
 from chainrule.training.storage import load_arrays
@@ -396,3 +398,61 @@ def test_datasets_of_ones_own_arrays_train():
     trainer = Trainer(model, data, optimizer=optim.SGD(model.parameters(), lr=0.1), batch_size=4)
     losses = trainer.fit(20).column("train_loss")
     assert all(later < earlier for earlier, later in itertools.pairwise(losses[:3]))
+
+
+@pytest.fixture
+def torch_trainer(blobs):
+    """Makes a Trainer of PyTorch's engine that defers, as on a GPU, or does not: 5 updates an epoch, looked at after every third."""
+
+    def make(run=None, *, defers, lr=0.05, **options):
+        ours, twin = (names.Sequential(names.Flatten(), names.Linear(6, 8), names.ReLU(), names.Linear(8, 3)) for names in (nn, torch_nn))
+        copy_weights(ours.reset_parameters(np.random.default_rng(0)), twin)
+        optimizer = torch.optim.SGD(twin.parameters(), lr=lr)
+        trainer = Trainer(twin, blobs, optimizer=optimizer, batch_size=11, run=run, log_every=3, **options)
+        trainer.engine.defers = defers
+        return trainer
+
+    return make
+
+
+def test_losses_that_are_read_late_give_the_same_log(torch_trainer, make_run):
+    metrics = []
+    for name, defers in (("at-once", False), ("late", True)):
+        run = make_run(name)
+        with run.lock():
+            torch_trainer(run, defers=defers).fit(3)
+        metrics.append([{key: value for key, value in record.items() if key != "seconds"} for record in run.metrics()])
+    assert metrics[0] == metrics[1]
+    assert len(metrics[0]) == 3 + 5
+
+
+def test_a_checkpoint_within_an_epoch_has_the_losses_that_were_not_read_yet(torch_trainer, make_run):
+    run = make_run()
+
+    class Save(Callback):
+        def on_step(self, trainer, loss):
+            if trainer.step == 7:
+                trainer.save()
+                raise KeyboardInterrupt
+
+    with run.lock():
+        with pytest.raises(KeyboardInterrupt):
+            torch_trainer(run, defers=True, callbacks=[Save()], checkpoint_every=math.inf).fit(2)
+        resumed = torch_trainer(run, defers=True)
+        resumed.resume()
+        assert resumed.step == 7
+        found = resumed.fit(2).column("train_loss")
+    assert found == torch_trainer(defers=False).fit(2).column("train_loss")
+
+
+def test_a_loss_that_is_no_number_is_found_at_the_next_look(torch_trainer):
+    class SpoilTheFirst(Callback):
+        def on_step(self, trainer, loss):
+            self.last = trainer.step
+            if trainer.step == 1:
+                trainer.model[1].weight.data[0, 0] = np.nan
+
+    spoil = SpoilTheFirst()
+    with pytest.raises(TrainingDiverged, match=r"the loss became nan at step 2 \(epoch 1\)"):
+        torch_trainer(defers=True, callbacks=[spoil]).fit(1)
+    assert spoil.last == 2  # it is seen after the third

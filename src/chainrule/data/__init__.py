@@ -7,14 +7,17 @@ from chainrule.data.dataset import Dataset, Split
 from chainrule.data.download import get_cifar10
 from chainrule.data.loading import DATASETS, cifar10, digits, load
 from chainrule.data.prefetching import prefetch
+from chainrule.data.views import VIEWS, View, view
 
 __all__ = [
     "DATASETS",
+    "VIEWS",
     "Augmentation",
     "Changes",
     "Dataset",
     "Description",
     "Split",
+    "View",
     "augment",
     "batches",
     "cifar10",
@@ -27,4 +30,5 @@ __all__ = [
     "prefetch",
     "read_batch",
     "read_batches",
+    "view",
 ]

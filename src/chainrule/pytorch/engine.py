@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from chainrule.data import batches, prefetch
+from chainrule.data import VIEWS, batches, prefetch
 from chainrule.group import Group
-from chainrule.pytorch.batches import DeviceBatches
+from chainrule.pytorch.batches import DeviceBatches, view
 from chainrule.pytorch.devices import autocast, check_compiler
 from chainrule.pytorch.group import gradients_shared
 from chainrule.pytorch.nn import Dropout
@@ -18,6 +18,9 @@ LOSS_SCALE = "loss_scale"
 
 class TorchEngine:
     """One training step, scores, and state of a PyTorch network; arrays in, arrays out. The network computes where its parameters are.
+
+    On a GPU a step returns when everything is queued that it consists of (with fp16, which looks at the gradients first, later), so that
+    the next batch is prepared meanwhile. What waits is `float(loss)`.
 
     Parameters
     ----------
@@ -42,11 +45,12 @@ class TorchEngine:
         self.accumulate, self.group = accumulate, group or Group()
         first = next(model.parameters())
         self.device, self.dtype = first.device, np.dtype(str(first.dtype).removeprefix("torch."))
+        self.defers = self.device.type != "cpu"
         self._autocast = autocast(self.device, amp)
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=amp == "fp16")
         if compile:
             check_compiler(self.device)
-        self._network = self.group.shared(torch.compile(model) if compile else model)
+        self._network = self.group.shared(torch.compile(model, dynamic=False) if compile else model)
         self._channels_last = any(parameter.ndim == 4 and _is_channels_last(parameter) for parameter in model.parameters())
         self._dropouts = [module for module in model.modules() if isinstance(module, Dropout)]
         self._resident: DeviceBatches | None = None
@@ -59,8 +63,14 @@ class TorchEngine:
             self._resident = DeviceBatches(data, split, self.device, self.dtype)
         return self._resident.batches(batch_size, share=(self.group.rank, self.group.size), **how)
 
+    def in_order(self, data, split, batch_size):
+        """The whole split as it is stored, in batches: (normalized images, labels); on a GPU they lie there."""
+        if self.device.type == "cpu":
+            return batches(data, split, batch_size, seed=None, dtype=self.dtype)
+        return DeviceBatches(data, split, self.device, self.dtype).batches(batch_size, seed=None)
+
     def step(self, images, labels, rng):
-        """Forward, loss, backward, update. rng() makes the generator of this step's masks. Returns (loss, scores)."""
+        """Forward, loss, backward, update. rng() makes the generator of this step's masks. Returns (loss, scores), as `defers` says."""
         of_all = int(self.group.sum(len(labels))[0])  # images of the whole batch
         weight = len(labels) * self.group.size / of_all  # so that the mean over processes is that over all images
         if self._dropouts:
@@ -69,7 +79,7 @@ class TorchEngine:
                 dropout.rng, dropout.share = generator, (self.group.rank, self.group.size, of_all)
         self.model.train()
         self.optimizer.zero_grad()
-        images, labels = self._placed(images), torch.as_tensor(labels).to(self.device, non_blocking=True)
+        images, labels = self._placed(images), self._there(labels)
         parts = min(self.accumulate, len(images))
         total, scores = 0.0, []
         for number, (part, wanted) in enumerate(zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True), 1):
@@ -83,16 +93,30 @@ class TorchEngine:
         if self.clip_norm is not None:
             self._scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
-        self._scaler.step(self.optimizer)
+        with self._autocast():  # for the products of Muon
+            self._scaler.step(self.optimizer)
         self._scaler.update()
+        if self.defers:
+            return total, torch.cat(scores)
         return float(total), _array(torch.cat(scores))
 
-    def evaluate(self, images, labels):
-        """Loss and scores in eval mode: (loss, (N, C))."""
+    def count_right(self, scores, labels):
+        """How many images have their greatest score at their label, as `defers` says."""
+        if self.defers:
+            return torch.count_nonzero(scores.argmax(dim=1) == self._there(labels))
+        return int(np.count_nonzero(scores.argmax(axis=1) == labels))
+
+    def evaluate(self, images, labels, tta="none"):
+        """Loss and scores in eval mode, averaged over the views of `chainrule.data.VIEWS[tta]`: (loss, (N, C))."""
         self.model.eval()
+        images, labels = torch.as_tensor(images).to(self.device, non_blocking=True), self._there(labels)
+        losses, mean = [], 0.0
         with torch.no_grad(), self._autocast():
-            scores = self.model(self._placed(images))
-            return self.criterion(scores, torch.as_tensor(labels).to(self.device)).item(), _array(scores)
+            for weight, shift, mirrored in VIEWS[tta]:
+                scores = self.model(self._placed(view(images, shift, mirrored).contiguous()))
+                losses.append(weight * self.criterion(scores, labels))
+                mean = mean + weight * _wide(scores)
+        return sum(map(float, losses)), _array(mean)
 
     def model_state(self):
         return to_arrays(self.model.state_dict())
@@ -120,6 +144,9 @@ class TorchEngine:
             self._scaler = torch.amp.GradScaler(self.device.type, init_scale=scale, enabled=self._scaler.is_enabled())
         self.optimizer.load_state_dict({"state": tensors, "param_groups": groups})
 
+    def _there(self, labels):
+        return torch.as_tensor(labels).to(self.device, non_blocking=True)
+
     def _placed(self, images):
         form = torch.channels_last if self._channels_last else torch.preserve_format
         return torch.as_tensor(images).to(self.device, non_blocking=True, memory_format=form)
@@ -129,5 +156,9 @@ def _is_channels_last(parameter):
     return parameter.shape[1] > 1 and parameter.is_contiguous(memory_format=torch.channels_last) and not parameter.is_contiguous()
 
 
+def _wide(scores):
+    return scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
+
+
 def _array(scores):
-    return scores.float().cpu().numpy() if scores.dtype in (torch.bfloat16, torch.float16) else scores.cpu().numpy()
+    return _wide(scores).cpu().numpy()

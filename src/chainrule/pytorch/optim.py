@@ -11,7 +11,7 @@ __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Muon", "RMSprop"]
 
 
 class Muon(torch.optim.Optimizer):
-    """The twin of `chainrule.optim.Muon`: torch.optim.Muon for filters, too, in the dtype of the parameters."""
+    """The twin of `chainrule.optim.Muon`: torch.optim.Muon for filters, too, in the dtype of the parameters, or in that of autocast."""
 
     def __init__(
         self,

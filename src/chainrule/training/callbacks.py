@@ -20,7 +20,10 @@ class Callback:
         """Before the first step of `fit`, also of a resumed one."""
 
     def on_step(self, trainer, loss):
-        """After every update; `trainer.step` counts them. Runs inside the loop: keep it to microseconds."""
+        """After every update; `trainer.step` counts them. Runs inside the loop: keep it to microseconds.
+
+        On a GPU, `loss` is a tensor there: whoever takes `float(loss)` makes the loop wait for the update.
+        """
 
     def on_epoch(self, trainer, record):
         """After validation. `record` is the epoch's and may be added to; it is logged afterwards."""

@@ -25,7 +25,7 @@ def overfit_batch(trainer, *, steps=500, target=0.01):
     data.close()
     losses = []
     while len(losses) < steps and (not losses or losses[-1] > target):
-        losses.append(trainer.train_step(images, labels).loss)
+        losses.append(float(trainer.train_step(images, labels).loss))
     return losses
 
 
@@ -57,7 +57,7 @@ def learning_rate_range_test(trainer, *, low=1e-6, high=10.0, steps=100):
             batch = next(data)
         for group in trainer.optimizer.param_groups:
             group["lr"] = float(rate)
-        loss, _ = trainer.engine.step(*batch, lambda seeds=(trainer.seed, number): np.random.default_rng(seeds))
+        loss = float(trainer.engine.step(*batch, lambda seeds=(trainer.seed, number): np.random.default_rng(seeds))[0])
         if not math.isfinite(loss):
             break
         rates.append(float(rate))

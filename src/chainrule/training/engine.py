@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.data import batches, prefetch
+from chainrule.data import VIEWS, batches, prefetch, view
 from chainrule.group import Group
 from chainrule.kernels.workspace import Workspace
 from chainrule.nn import Conv2d, Dropout
@@ -16,14 +16,23 @@ __all__ = ["Engine", "HandEngine"]
 
 
 class Engine(Protocol):
-    """What the Trainer asks of an engine; arrays in, arrays out."""
+    """What the Trainer asks of an engine; arrays in, arrays out.
+
+    Attributes
+    ----------
+    defers : whether a step returns before it is computed: its loss, its scores and what is counted among them are then tensors on the
+        device, and `float` and `int` wait for them
+    """
 
     dtype: np.dtype
     group: Group
+    defers: bool
 
-    def batches(self, data, split, batch_size, **how) -> Iterator[tuple[Any, np.ndarray]]: ...
-    def step(self, images, labels, rng) -> tuple[float, np.ndarray]: ...
-    def evaluate(self, images, labels) -> tuple[float, np.ndarray]: ...
+    def batches(self, data, split, batch_size, **how) -> Iterator[tuple[Any, Any]]: ...
+    def in_order(self, data, split, batch_size) -> Iterator[tuple[Any, Any]]: ...
+    def step(self, images, labels, rng) -> tuple[Any, Any]: ...
+    def count_right(self, scores, labels) -> Any: ...
+    def evaluate(self, images, labels, tta="none") -> tuple[float, np.ndarray]: ...
     def model_state(self) -> dict[str, np.ndarray]: ...
     def load_model_state(self, arrays: dict[str, np.ndarray]): ...
     def optimizer_state(self) -> dict: ...
@@ -41,6 +50,8 @@ class HandEngine:
     clip_norm : greatest Euclidean norm of all gradients together; None for no clipping
     """
 
+    defers = False
+
     def __init__(self, model, criterion, optimizer, *, clip_norm=None):
         self.model, self.criterion, self.optimizer, self.clip_norm = model, criterion, optimizer, clip_norm
         self.dtype, self.group = next(model.parameters()).dtype, Group()
@@ -51,6 +62,10 @@ class HandEngine:
     def batches(self, data, split, batch_size, **how):
         """The rest of an epoch, as `chainrule.data.batches`, each prepared while the one before is in use."""
         return prefetch(batches(data, split, batch_size, dtype=self.dtype, channels_last=self._channels_last, **how))
+
+    def in_order(self, data, split, batch_size):
+        """The whole split as it is stored, in batches: (normalized images, labels)."""
+        return batches(data, split, batch_size, seed=None, dtype=self.dtype)
 
     @np.errstate(over="ignore", invalid="ignore")  # the Trainer looks at the loss
     def step(self, images, labels, rng):
@@ -83,13 +98,20 @@ class HandEngine:
         self.optimizer.step()
         return loss, scores
 
+    def count_right(self, scores, labels):
+        """How many images have their greatest score at their label."""
+        return int(np.count_nonzero(scores.argmax(axis=1) == labels))
+
     @np.errstate(over="ignore", invalid="ignore")
-    def evaluate(self, images, labels):
-        """Loss and scores in eval mode: (loss, (N, classes))."""
+    def evaluate(self, images, labels, tta="none"):
+        """Loss and scores in eval mode, averaged over the views of `chainrule.data.VIEWS[tta]`: (loss, (N, classes))."""
         self.model.eval()
-        with self._workspace:
-            scores = self._plan.evaluate(images)
-        return self.criterion(scores, labels), scores
+        loss, mean = 0.0, 0.0
+        for weight, shift, mirrored in VIEWS[tta]:
+            with self._workspace:
+                scores = self._plan.evaluate(view(images, shift, mirrored))
+            loss, mean = loss + weight * self.criterion(scores, labels), mean + weight * scores
+        return loss, mean
 
     def model_state(self):
         return self.model.state_dict()

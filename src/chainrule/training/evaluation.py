@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chainrule.data import VIEWS
+
 __all__ = ["Evaluation", "evaluate"]
 
 BATCH_SIZE = 500
-TTA = ("none", "mirror", "mirror-shift")
 
 
 @dataclass(frozen=True)
@@ -59,39 +60,13 @@ def evaluate(engine, data, split, *, tta: str = "none") -> Evaluation:
     """
     if not len(split):
         raise ValueError("the split to evaluate has no samples")
-    if tta not in TTA:
-        raise ValueError(f"tta is {tta!r}; it must be one of {', '.join(TTA)}")
+    if tta not in VIEWS:
+        raise ValueError(f"tta is {tta!r}; it must be one of {', '.join(VIEWS)}")
     loss, scores = 0.0, []
-    for start in range(0, len(split), BATCH_SIZE):
-        images = data.normalize(split.images[start : start + BATCH_SIZE], engine.dtype)
-        labels = split.labels[start : start + BATCH_SIZE]
-        batch_loss, batch_scores = _mean_over_views(engine, images, labels, tta)
+    for images, labels in engine.in_order(data, split, BATCH_SIZE):
+        batch_loss, batch_scores = engine.evaluate(images, labels, tta)
         loss += batch_loss * len(labels)
         scores.append(batch_scores)
     scores = np.concatenate(scores)
     accuracy = float(np.mean(scores.argmax(axis=1) == split.labels))
     return Evaluation(loss / len(split), accuracy, scores, split.labels)
-
-
-def _mean_over_views(engine, images, labels, tta):
-    """Loss and scores, averaged over the views."""
-    if tta == "none":
-        return engine.evaluate(images, labels)
-    loss, scores = 0.0, 0.0
-    for weight, view in _views(images, tta):
-        view_loss, view_scores = engine.evaluate(view, labels)
-        loss, scores = loss + weight * view_loss, scores + view_scores.dtype.type(weight) * view_scores
-    return loss, scores
-
-
-def _views(images, tta):
-    """(weight, images) of each view; the weights add up to 1."""
-    if tta == "mirror":
-        shown = [(0.5, images)]
-    else:
-        height, width = images.shape[2:]
-        around = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="reflect")
-        shown = [(0.25, images), (0.125, around[:, :, :height, :width]), (0.125, around[:, :, 2:, 2:])]
-    for weight, view in shown:
-        yield weight, np.ascontiguousarray(view)
-        yield weight, view[..., ::-1].copy()

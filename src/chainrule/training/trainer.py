@@ -37,10 +37,12 @@ class StepResult(NamedTuple):
     ----------
     loss : before it, the mean over the batch
     right, seen : how many images of the batch were classified rightly, and how many there are
+
+    On a GPU loss and right are tensors there, which are still being computed: `float(loss)` and `int(right)` wait for them.
     """
 
-    loss: float
-    right: int
+    loss: Any
+    right: Any
     seen: int
 
 
@@ -63,7 +65,7 @@ class Trainer:
     callbacks : Callback objects
     run : Run on disk that receives log and checkpoints (default: nothing is written); `fit` and `resume` need its lock
     checkpoint_every : seconds between checkpoints within an epoch (default 10)
-    log_every : updates between logged losses (default 50)
+    log_every : updates between logged losses (default 50), and on a GPU between looks at them
     engine : further arguments of the engine: amp, compile, accumulate and group, of `chainrule.pytorch.TorchEngine`
 
     Raises
@@ -109,6 +111,7 @@ class Trainer:
         self._complete = False
         self._continues = False  # the run's checkpoint is this trainer's own
         self._sums = _EpochSums()
+        self._unread: list[StepResult] = []  # of the last updates, not yet in the sums
 
     @property
     def steps_per_epoch(self) -> int:
@@ -173,14 +176,14 @@ class Trainer:
         """One update with a batch, or with this process's share of it."""
         seeds = [self.seed, DROPOUT, self.step]
         loss, scores = self.engine.step(images, labels, lambda: np.random.default_rng(seeds))
-        right, seen, group = int(np.count_nonzero(scores.argmax(axis=1) == labels)), len(labels), self.engine.group
+        right, seen, group = self.engine.count_right(scores, labels), len(labels), self.engine.group
         if group.size > 1:
-            total, right, seen = group.sum(loss * seen, right, seen)
+            total, right, seen = group.sum(float(loss) * seen, int(right), seen)
             loss, right, seen = total / seen, int(right), int(seen)
-        if not math.isfinite(loss):
+        if not self.engine.defers and not math.isfinite(loss):
             raise self._diverged(f"the loss became {loss}", images)
         if self.step == 0:
-            self._warn_of_first_loss(loss)
+            self._warn_of_first_loss(float(loss))
         self.step += 1
         if self.schedule is not None:
             self.schedule.step()
@@ -198,19 +201,34 @@ class Trainer:
                 lr = self.optimizer.param_groups[0]["lr"]
                 done = self.train_step(images, labels)
                 self.batch += 1
+                self._unread.append(done)
+                due = self.step % self.log_every == 0
+                if due or not self.engine.defers:
+                    self._read_results()
                 now = time.perf_counter()
-                self._sums.add(done, now - before)
+                self._sums.seconds += now - before
                 before = now
-                if self.run is not None and self.step % self.log_every == 0:
-                    self.run.log({"step": self.step, "loss": done.loss, "lr": lr})
+                if due and self.run is not None:
+                    self.run.log({"step": self.step, "loss": float(done.loss), "lr": lr})
                 for callback in self.callbacks:
                     callback.on_step(self, done.loss)
                 if self.batch < steps:  # at its end an epoch is finished first
                     self._save_if_due()
                     self._leave_if_asked(interrupt)
+            self._read_results()
+            self._sums.seconds += time.perf_counter() - before
         finally:
             data.close()
         return lr
+
+    def _read_results(self):
+        """Add up what came of the updates since the last reading; with an engine that defers, this waits for them."""
+        unread, self._unread = self._unread, []
+        for step, done in enumerate(unread, self.step + 1 - len(unread)):
+            loss = float(done.loss)
+            if not math.isfinite(loss):
+                raise self._diverged(f"the loss became {loss}", step=step)
+            self._sums.add(loss, int(done.right), done.seen)
 
     def _finish_epoch(self, lr):
         validation = self.evaluate()
@@ -248,6 +266,7 @@ class Trainer:
         """
         if self.run is None:
             return
+        self._read_results()
         with self._averaged():
             self._write_checkpoint(self.run, kind)
         if kind == "last":
@@ -306,7 +325,7 @@ class Trainer:
         self._forget_log(state["metrics_offset"])
         self.history = History(record for record in run.history() if record["epoch"] <= state["epoch"])
         self.epoch, self.batch, self.step = state["epoch"], state["batch"], state["step"]
-        self._sums = _EpochSums(**state["sums"])
+        self._sums, self._unread = _EpochSums(**state["sums"]), []
         if self.schedule is not None:
             self.schedule.seek(self.step)
 
@@ -426,7 +445,7 @@ class Trainer:
                 stacklevel=4,
             )
 
-    def _diverged(self, what, images=None):
+    def _diverged(self, what, images=None, *, step=None):
         if images is not None and not np.isfinite(images).all():
             advice = "the images of this batch have NaN or infinite values: look at the augmentation"
         else:
@@ -434,9 +453,9 @@ class Trainer:
             advice = f"try a lower learning rate (it is {lr:g}), gradient clipping, or normalization"
         kept = ""
         if self.run is not None and "last" in self.run.checkpoints():
-            step = self.run.load_state("last")["step"]
-            kept = f"; the last good checkpoint, of step {step}, is kept in {self.run.path / 'checkpoints'}"
-        return TrainingDiverged(f"{what} at step {self.step + 1} (epoch {self.epoch + 1}){kept}; {advice}")
+            saved = self.run.load_state("last")["step"]
+            kept = f"; the last good checkpoint, of step {saved}, is kept in {self.run.path / 'checkpoints'}"
+        return TrainingDiverged(f"{what} at step {step or self.step + 1} (epoch {self.epoch + 1}){kept}; {advice}")
 
 
 class _EpochSums:
@@ -445,11 +464,10 @@ class _EpochSums:
     def __init__(self, loss=0.0, right=0, seen=0, seconds=0.0):
         self.loss, self.right, self.seen, self.seconds = loss, right, seen, seconds
 
-    def add(self, done, seconds):
-        self.loss += done.loss * done.seen
-        self.right += done.right
-        self.seen += done.seen
-        self.seconds += seconds
+    def add(self, loss, right, seen):
+        self.loss += loss * seen
+        self.right += right
+        self.seen += seen
 
 
 def _check_data(data):
