@@ -79,8 +79,10 @@ def test_the_death_of_one_ends_the_others_with_a_sentence_and_the_run_goes_on(tm
     settings = json.loads(config.read_text())
     settings["settings"]["epochs"] = done  # nobody waits for 400
     config.write_text(json.dumps(settings))
-    assert run(2, "train", "--resume", "killed", "--runs", tmp_path).returncode == 0
-    assert run(1, *TRAIN, "--epochs", done, "--runs", tmp_path, "--name", "whole").returncode == 0
+    resumed = run(2, "train", "--resume", "killed", "--runs", tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    whole = run(1, *TRAIN, "--epochs", done, "--runs", tmp_path, "--name", "whole")
+    assert whole.returncode == 0, whole.stderr
     assert_same_training(epochs(tmp_path / "killed"), epochs(tmp_path / "whole"))
 
 
