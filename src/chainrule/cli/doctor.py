@@ -51,8 +51,13 @@ def _versions():
     torch = found.pop("torch", None)
     yield "versions", ", ".join(f"{name} {version}" for name, version in found.items()), "", sys.version_info < (3, 11)
     yield "torch", torch or "not installed", "" if torch else "only twins need it: pip install chainrule[torch]", False
-    optuna = importlib.util.find_spec("optuna")
-    yield "optuna", "installed" if optuna else "not installed", "" if optuna else "only searches need it: pip install chainrule[tune]", False
+    optuna = importlib.util.find_spec("optuna") is not None
+    yield (
+        "optuna",
+        "installed" if optuna else "not installed",
+        "" if optuna else "for searches: pip install chainrule[tune]",
+        False,
+    )
     facts = machine()
     yield "machine", f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}", "", False
 

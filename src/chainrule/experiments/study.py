@@ -108,53 +108,59 @@ def _study(name, values, full, seeds, over):
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name for a study; use small letters, digits and '-'")
     _check_keys(values, KEYS, "of a study")
-    base, grid = _table(values, "base"), _table(values, "grid")
-    count = values.get("seeds", 3)
-    if full:
-        larger = _table(values, "full")
-        if not larger:
-            raise ValueError("it has no [full] size")
-        _check_keys(larger, ("base", "grid", "seeds"), "under [full]")
-        base, count = _joined(base, _table(larger, "base")), larger.get("seeds", count)
-        if changed := _table(larger, "grid").keys() - grid.keys():
-            raise ValueError(f"[full.grid] has {', '.join(sorted(changed))}, which [grid] has not")
-        grid |= _table(larger, "grid")
+    head = _head(values)
+    base, grid, count = _size(values, full)
     count = count if seeds is None else seeds
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ValueError(f"seeds is {count!r}; it must be a whole number, at least 1")
     if not grid:
         raise ValueError("[grid] is empty; give at least one setting with several values: lr = [0.1, 0.01]")
     axes = {axis: _choices(axis, choices) for axis, choices in grid.items()}
-    set_by_axes = {key for choices in axes.values() for choice in choices.values() for key in choice}
-    if "seed" in base or "seed" in set_by_axes:
+    varied = {key for choices in axes.values() for choice in choices.values() for key in choice}
+    if "seed" in base or "seed" in varied:
         raise ValueError("seed is set; a study goes over seeds by itself: seeds = 3")
-    if fixed := sorted(over.keys() & set_by_axes):
+    if fixed := sorted(over.keys() & varied):
         raise ValueError(f"{', '.join(fixed)} is what this study varies; it cannot be set for all of it")
     x = values.get("x", next(iter(axes)))
     if x not in axes:
         raise ValueError(f"x is {x!r}; it must be an axis of [grid]: {', '.join(axes)}")
-    measure = values.get("measure", "val_accuracy")
-    if measure not in MEASURES:
-        raise ValueError(f"measure is {measure!r}; it must be one of {', '.join(MEASURES)}")
-    for key in ("question", "source"):
-        if not isinstance(values.get(key, ""), str):
-            raise ValueError(f"{key} is {values[key]!r}; it must be text")
-    if "question" not in values:
-        raise ValueError("it has no question; say what the study is to answer")
-    cells = [
-        _cell(dict(zip(axes, labels, strict=True)), axes, seed, _joined(base, over))
-        for seed in range(count)
-        for labels in itertools.product(*axes.values())
-    ]
+    conditions = [dict(zip(axes, labels, strict=True)) for labels in itertools.product(*axes.values())]
     return Study(
         name=name + ("-full" if full else ""),
-        question=values["question"],
-        source=values.get("source", ""),
-        measure=measure,
+        **head,
         axes={axis: list(choices) for axis, choices in axes.items()},
         x=x,
-        cells=cells,
+        cells=[_cell(labels, axes, seed, _joined(base, over)) for seed in range(count) for labels in conditions],
     )
+
+
+def _head(values):
+    """What a study asks, after whom, and how it measures the answer."""
+    head = {"question": "", "source": "", "measure": "val_accuracy"}
+    head |= {key: values[key] for key in head if key in values}
+    for key, value in head.items():
+        if not isinstance(value, str):
+            raise ValueError(f"{key} is {value!r}; it must be text")
+    if not head["question"]:
+        raise ValueError("it has no question; say what the study is to answer")
+    if head["measure"] not in MEASURES:
+        raise ValueError(f"measure is {head['measure']!r}; it must be one of {', '.join(MEASURES)}")
+    return head
+
+
+def _size(values, full):
+    """Shared settings, axes and number of seeds, in the small size or the full one."""
+    base, grid, seeds = _table(values, "base"), _table(values, "grid"), values.get("seeds", 3)
+    if not full:
+        return base, grid, seeds
+    larger = _table(values, "full")
+    if not larger:
+        raise ValueError("it has no [full] size")
+    _check_keys(larger, ("base", "grid", "seeds"), "under [full]")
+    axes = _table(larger, "grid")
+    if new := axes.keys() - grid.keys():
+        raise ValueError(f"[full.grid] has {', '.join(sorted(new))}, which [grid] has not")
+    return _joined(base, _table(larger, "base")), grid | axes, larger.get("seeds", seeds)
 
 
 def _choices(axis, choices):
