@@ -21,6 +21,14 @@ def test_what_it_finds_can_be_trained_again(chainrule):
     assert f"best validation accuracy {best}" in again.out
 
 
+def test_what_to_search_can_be_said(chainrule):
+    ended = chainrule("tune", *SMALL, "--trials", "2", "--search", "lr=0.001..0.1", "--search", "optimizer=adam,sgd", "--batch-size", "20")
+    assert ended.code == 0, ended.err
+    assert "optimizer: adam, sgd" in ended.out
+    assert "lr: 0.001 to 0.1 (logarithmic)" in ended.out
+    assert "batch_size" not in ended.out.split("trial ")[0]
+
+
 def test_the_same_command_goes_on_with_its_study(chainrule):
     chainrule("tune", *SMALL, "--trials", "2")
     ended = chainrule("tune", *SMALL, "--trials", "3")

@@ -48,7 +48,7 @@ class ManyValues(TyperCommand):
         before, equals, value = arg.partition("=")
         if equals and before in repeatable:
             flag, arg = before, value
-        if flag and "," in arg:
+        if flag and "," in arg and "=" not in arg:  # --search lr=0.1,0.2 is one value
             several = " ".join(arg.replace(",", " ").split())
             raise typer.BadParameter(f"{arg!r}; separate several by spaces: {flag} {several}", ctx=ctx, param_hint=f"'{flag}'")
 
