@@ -35,3 +35,11 @@ def test_the_index_names_every_page():
     linked = set(re.findall(r"\]\(([a-z0-9-]+)\.md\)", index))
     assert linked == {path.stem for path in FOLDER.glob("*.md")} - {"index"}
     assert set(shipped_studies()) <= linked
+
+
+def test_the_example_of_a_study_of_ones_own_can_be_run(tmp_path):
+    index = (FOLDER / "index.md").read_text(encoding="utf-8")
+    path = tmp_path / "mine.toml"
+    path.write_text(re.search(r"```toml\n(.*?)```", index, re.DOTALL)[1])
+    assert len(read_study(path).cells) == 4 * 3 * 3
+    assert read_study(path, full=True).cells[0].settings.epochs == 30
