@@ -29,7 +29,9 @@ import numpy as np
 import torch
 
 from chainrule import data as datasets
+from chainrule import nn
 from chainrule.data import Dataset, describe
+from chainrule.models import MODELS
 from chainrule.pytorch import choose_device
 from chainrule.settings import Settings
 from chainrule.training.build import build_trainer
@@ -139,11 +141,14 @@ def parse():
     given = parser.parse_args()
     if given.seeds < 1 or (given.limit is not None and given.limit < 2):
         parser.error(f"--seeds is {given.seeds}, --limit is {given.limit}; there must be at least one seed and two images")
+    if given.json and not Path(given.json).absolute().parent.is_dir():
+        parser.error(f"--json {given.json}: there is no folder for it")
     try:
         device = str(choose_device(given.device))
         data = without_validation(datasets.load(given.data), given.limit)
         settings = Settings("speedrun", engine="torch", data=given.data, device=device, **_chosen(given, device.startswith("cuda")))
         settings = replace(settings, batch_size=min(settings.batch_size or 0, len(data.train)))
+        MODELS["speedrun"](nn, image=data.image_shape, classes=len(data.classes), **settings.model_arguments)
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
     return given, settings, data

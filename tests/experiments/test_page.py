@@ -1,4 +1,5 @@
 import re
+import shutil
 import xml.etree.ElementTree as ElementTree
 
 from chainrule.experiments import prepare_folder, read_study, run_study, write_page
@@ -20,6 +21,15 @@ def test_the_page_has_finding_plots_and_every_number(small, tmp_path):
         plot = (folder / f"{name}.svg").read_text()
         texts = {element.text for element in ElementTree.fromstring(plot).iter("{http://www.w3.org/2000/svg}text")}
         assert {"none", "batch"} <= texts
+
+
+def test_a_name_is_no_formula_and_a_deleted_run_no_end(small, tmp_path):
+    small.write_text(small.read_text().replace("lr = [0.001, 0.02]", 'n."$x^2_$" = { lr = 0.1 }').replace("seeds = 2", "seeds = 1"))
+    study = read_study(small)
+    folder = prepare_folder(study, tmp_path)
+    outcomes = run_study(study, folder)
+    shutil.rmtree(folder / "runs" / study.cells[0].name)
+    assert "$x^2_$" in write_page(study, folder, outcomes, command="").read_text()
 
 
 def test_the_same_results_make_the_same_plot(small, tmp_path):

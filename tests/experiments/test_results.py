@@ -68,9 +68,15 @@ def test_a_gain_beyond_the_noise_is_stated(small):
 def test_one_seed_says_nothing_about_chance(small):
     study = read_study(small, seeds=1)
     found = conditions(study, outcomes(study, lambda cell: float(cell.labels["lr"])))
-    assert "With one seed nothing can be said about chance." in finding(study, found)
+    assert "With one seed of a condition nothing can be said about chance." in finding(study, found)
     assert math.isnan(found[0].interval)
     assert "±" not in mean_text(study, found[0])
+
+
+def test_of_a_study_that_has_only_begun_nothing_is_said_about_chance(small):
+    study = read_study(small, seeds=3)
+    said = finding(study, conditions(study, outcomes(study, lambda cell: float(cell.labels["lr"]))[:4]))
+    assert not any("noise" in sentence or "more than chance" in sentence for sentence in said)
 
 
 def test_failed_and_unfinished_cells_are_counted(small):

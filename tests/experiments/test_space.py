@@ -46,7 +46,7 @@ def test_every_argument_of_a_model_that_changes_its_size_is_searched(model):
 
 
 def test_a_person_says_what_to_search():
-    said = {"lr": "0.001..0.1", "momentum": "0.5..0.9", "optimizer": "sgd, adam", "hidden": "50..60", "nesterov": "true,false"}
+    said = {"lr": "0.001..0.1", "momentum": "0.5..0.9", "optimizer": "sgd, adam", "hidden": "50..60", "nesterov": "on, off"}
     space = search_space(TWO_LAYER, said)
     assert space["lr"] == Range(0.001, 0.1, log=True)
     assert space["momentum"] == Range(0.5, 0.9)
@@ -69,13 +69,14 @@ def test_with_several_optimizers_the_rate_ranges_over_the_defaults_of_all():
 
 WRONG = {
     "an unknown name": ({"rate": "0.1..1"}, "neither a setting nor an argument of two-layer"),
+    "what is no hyperparameter": ({"data": "digits,cifar10"}, "neither a setting nor an argument of two-layer"),
     "a fixed name": ({"epochs": "1..5"}, "epochs is fixed"),
     "an empty range": ({"lr": "0.1..0.1"}, "must be less than the last"),
     "no number": ({"lr": "small..large"}, "could not convert"),
     "a range of words": ({"optimizer": "adam..sgd"}, "only numbers have a range"),
     "a value that does not fit": ({"optimizer": "adam,adm"}, "did you mean adam"),
     "a bound that does not fit": ({"momentum": "0.5..2.0"}, "momentum is 2.0; it must be at most 1"),
-    "neither true nor false": ({"nesterov": "yes,no"}, "neither true nor false"),
+    "neither on nor off": ({"nesterov": "yes,no"}, "neither on nor off"),
 }
 
 

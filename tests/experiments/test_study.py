@@ -62,6 +62,18 @@ def test_the_full_size_replaces_values_and_axes(small):
     assert {cell.settings.epochs for cell in study.cells} == {50}
 
 
+@pytest.mark.parametrize("name", shipped_studies())
+def test_shipped_studies_can_be_tried_on_the_digits(name):
+    settings = read_study(name, settings={"data": "digits", "epochs": 1}).cells[0].settings
+    assert settings.data == "digits"
+    assert settings.validation is None
+
+
+def test_rates_of_opposite_exponents_are_told_apart(small):
+    small.write_text(small.read_text().replace("lr = [0.001, 0.02]", "lr = [1e30, 1e-30]"))
+    assert [cell.name[:9] for cell in read_study(small).cells[::2]] == ["lr-1e30_n", "lr-1e-30_"] * 2
+
+
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("name", shipped_studies())
 def test_shipped_studies_can_be_read_in_both_sizes(name, full):
@@ -87,8 +99,12 @@ CHANGES = {
     "no seeds": ("seeds = 2", "seeds = 0", "seeds is 0"),
     "an unknown measure": ("seeds = 2", 'seeds = 2\nmeasure = "accuracy"', "measure is 'accuracy'"),
     "an unknown x": ("seeds = 2", 'seeds = 2\nx = "epochs"', "x is 'epochs'"),
-    "values of one name": ("lr = [0.001, 0.02]", "lr = [0.001, 0.001]", "two values of axis 'lr' are written the same"),
-    "names that look alike": ("lr = [0.001, 0.02]", "lr = [0.02, 0.020000001]", "two values of axis 'lr' are written the same"),
+    "values of one name": ("lr = [0.001, 0.02]", "lr = [0.001, 0.001]", "two values of axis 'lr' are written alike"),
+    "names that look alike": ("lr = [0.001, 0.02]", "lr = [0.02, 0.020000001]", "two values of axis 'lr' are written alike"),
+    "an x that is no name": ("seeds = 2", "seeds = 2\nx = ['lr']", "x is ['lr']"),
+    "too many cells": ("seeds = 2", "seeds = 1000000000", "4,000,000,000 cells"),
+    "names that differ in signs alone": ("lr = [0.001, 0.02]", 'n."a b" = { lr = 0.1 }\nn."a-b" = { lr = 0.2 }', "are written alike"),
+    "a mistake under [full]": ("[grid]", "[full.base]\nnosuch = 3\n[grid]", "'nosuch' is neither a setting"),
     "no TOML": ("seeds = 2", "seeds =", "is not a TOML file"),
 }
 

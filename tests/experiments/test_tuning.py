@@ -132,6 +132,7 @@ def test_the_end_of_all_workers_is_an_error(sqlite, tmp_path):
     ("url", "message"),
     [
         ("nonsense", "is no URL of a database"),
+        ("sqlite://", "in the memory of one process"),
         ("nosuchbase://me@here/x", "is no URL of a database"),
         ("sqlite:////no/such/folder/tune.db", "does not answer: unable to open database file"),
     ],
@@ -151,6 +152,17 @@ def test_a_database_that_does_not_answer_is_named_without_its_password():
         open_study(tuning(f"postgresql://me:secret@127.0.0.1:{port}/tune"))
     assert "does not answer" in str(error.value)
     assert "secret" not in str(error.value)
+
+
+def test_a_worker_ends_with_the_command_that_began_it(tmp_path):
+    command = [sys.executable, "-m", "chainrule", "tune", "two-layer", "--epochs", "3000", "--storage", f"sqlite:///{tmp_path / 'tune.db'}"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as parent:
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        _wait_for(lambda: children.read_text().split() and (tmp_path / "tune.db").exists())
+        (worker,) = children.read_text().split()
+        time.sleep(1)
+        parent.kill()
+    _wait_for(lambda: not Path(f"/proc/{worker}").exists() or "Z" in Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2])
 
 
 # --- a real PostgreSQL ------------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from chainrule.cli.console import out, percent, print_json
+from chainrule.cli.console import err, out, percent, print_json
 from chainrule.cli.options import DataFolder
 
 __all__ = ["EXAMPLES", "app"]
@@ -64,7 +64,11 @@ def show(name: Name, full: Full = False, seeds: Seeds = None, experiments: Folde
     out.print(f"seeds     {len(study.seeds)}, so {len(study.cells)} cells")
     folder = experiments / study.name
     if folder.is_dir():
-        outcomes = [found for cell in study.cells if (found := outcome(folder, cell)) is not None]
+        try:
+            outcomes = [found for cell in study.cells if (found := outcome(folder, cell)) is not None]
+        except ValueError:
+            out.print(f"so far    {folder} has results of it with other settings (--epochs, --limit, ...)", markup=False)
+            return
         failed = sum(found.error is not None for found in outcomes)
         out.print(f"so far    {len(outcomes)} cells are done" + (f", {failed} of them failed" if failed else ""))
         if outcomes:
@@ -100,21 +104,32 @@ def run(
     check_study(study, data_folder)
     folder = prepare_folder(study, experiments)
     out.print(f"{study.name}: {len(study.cells)} cells, {workers} at a time", markup=False)
-    progress = _Progress(study)
-    outcomes = run_study(study, folder, workers=workers, threads=threads, data_folder=data_folder, retry=retry, on_end=progress.end)
+    progress = _Progress(study, folder, retry)
+    how = {"workers": workers, "threads": threads, "data_folder": data_folder, "retry": retry}
+    try:
+        outcomes = run_study(study, folder, on_end=progress.end, **how)
+    except KeyboardInterrupt:
+        err.print("\nstopped; the same command goes on", markup=False)
+        raise
     _print_results(study, outcomes)
     table = write_csv(study, folder, outcomes)
     page = write_page(study, folder, outcomes, command="chainrule " + " ".join(sys.argv[1:]))
     out.print(f"table   {table}", markup=False)
     out.print(f"page    {page}", markup=False)
+    if failed := sum(found.error is not None for found in outcomes):
+        err.print(f"{failed} of {len(outcomes)} cells failed; --retry trains them again", markup=False)
+        raise typer.Exit(1 if failed == len(outcomes) else 0)
 
 
 class _Progress:
     """A line for each cell that ends."""
 
-    def __init__(self, study):
+    def __init__(self, study, folder, retry):
+        from chainrule.experiments.results import outcome
+
+        before = [found for cell in study.cells if (found := outcome(folder, cell)) is not None]
         self._total = len(study.cells)
-        self._ended = 0
+        self._ended = sum(not (retry and found.error) for found in before)
 
     def end(self, outcome):
         self._ended += 1
@@ -132,19 +147,20 @@ class _Progress:
 
 
 def _print_results(study, outcomes):
+    from rich.markup import escape
     from rich.table import Table
 
     from chainrule.experiments import MEASURES, conditions, finding
     from chainrule.experiments.results import mean_text
     from chainrule.training.pages import duration_text
 
-    table = Table(*study.axes, title=f"{study.name}: {MEASURES[study.measure]}", title_justify="left", title_style="bold")
+    table = Table(*map(escape, study.axes), title=f"{study.name}: {MEASURES[study.measure]}", title_justify="left", title_style="bold")
     for column in ("mean", "parameters", "time"):
         table.add_column(column, justify="right")
     found = conditions(study, outcomes)
     for condition in found:
         parameters = "" if condition.parameters is None else f"{condition.parameters:,}"
-        table.add_row(*condition.labels.values(), mean_text(study, condition), parameters, duration_text(condition.seconds))
+        table.add_row(*map(escape, condition.labels.values()), mean_text(study, condition), parameters, duration_text(condition.seconds))
     out.print(table)
     for sentence in finding(study, found):
         out.print(sentence, markup=False)

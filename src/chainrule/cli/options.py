@@ -105,6 +105,8 @@ def as_options(values: dict[str, Any]) -> list[str]:
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             words.append(flag if value else f"--no-{flag[2:]}")
+        elif value is None and name in settings:
+            continue
         elif isinstance(value, list | tuple):
             words += [flag, *map(str, value)] if value else []
         else:

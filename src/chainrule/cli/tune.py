@@ -49,7 +49,10 @@ def tune(
 
     values = given_settings(model, options)
     settings = Settings.from_dict(values)
-    space = search_space(values, dict(_name_and_values(text) for text in search or []))
+    said = dict(map(_name_and_values, search or []))
+    if len(said) < len(search or []):
+        raise ValueError("--search names a setting twice; give all its values at once: --search optimizer=adam,sgd")
+    space = search_space(values, said)
     name = study or f"{settings.model}-{settings.data}"
     folder = data_folder and str(data_folder)
     tuning = Tuning(storage, name, values, space, trials, seeds=seeds, data_folder=folder)
@@ -64,6 +67,9 @@ def tune(
         found = run_workers(tuning, workers=workers, threads=threads, on_trial=progress.show)
     except RuntimeError as error:
         raise ValueError(str(error)) from error
+    except KeyboardInterrupt:
+        err.print("\nstopped; the same command goes on", markup=False)
+        raise
     _print_best(tuning, found)
     if dashboard:
         out.print("the dashboard stays open; Ctrl-C ends it")
@@ -74,7 +80,7 @@ def _name_and_values(text):
     name, equals, values = text.partition("=")
     if not equals or not name or not values:
         raise ValueError(f"--search {text}: it must be NAME=VALUES, such as lr=0.001..0.1 or optimizer=adam,sgd")
-    return name, values
+    return name.strip(), values.strip()
 
 
 def _check(settings, data_folder):

@@ -18,6 +18,7 @@ COLOURS = ("#3b78c4", "#d2691e", "#2a9070", "#a857ad", "#9a7d10", "#c2476a", "#1
 MARKS = "osD^vPX*"
 INK = "#010203"  # stands for the colour of text of the page that a plot is put on
 STYLE: dict[Any, Any] = {
+    "text.parse_math": False,  # a name with $ is a name
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "chainrule",  # the same plot is the same file
     "font.family": "sans-serif",
@@ -109,7 +110,8 @@ def _lines(study, found) -> dict[str, list[Condition]]:
 
 def _course(folder, condition):
     """Validation accuracy by epoch, the mean over the seeds that are finished; (epochs,)."""
-    curves = [Run.open(folder / "runs", cell.name).history().column("val_accuracy") for cell in condition.finished]
+    kept = [cell.name for cell in condition.finished if (folder / "runs" / cell.name).is_dir()]  # a person may have deleted others
+    curves = [Run.open(folder / "runs", name).history().column("val_accuracy") for name in kept]
     shortest = min(map(len, curves), default=0)
     return np.mean([curve[:shortest] for curve in curves], axis=0) if curves else np.zeros(0)
 

@@ -103,7 +103,9 @@ def outcome(folder: Path, cell: Cell) -> Outcome | None:
     except FileNotFoundError:
         return None
     match kept:
-        case {"status": "finished", "settings": dict(settings), **values} if all(name in values for name in COLUMNS):
+        case {"status": "finished", "settings": dict(settings), **values} if all(
+            isinstance(values.get(name), int | float) for name in COLUMNS
+        ):
             error = None
         case {"status": "failed", "settings": dict(settings), "error": str(error)}:
             values = {}
@@ -162,14 +164,14 @@ def finding(study: Study, found: list[Condition]) -> list[str]:
         said.append(text)
         rest = [condition for condition in done if condition is not best]
         compared = [(condition, *difference(best, condition)) for condition in rest]
-        if len(study.seeds) == 1 and rest:
-            said.append("With one seed nothing can be said about chance.")
+        if any(math.isnan(noise) for *_, noise in compared):
+            said.append("With one seed of a condition nothing can be said about chance.")
         else:
-            equal = [condition.name for condition, gain, noise in compared if not abs(gain) > noise]
+            equal = [condition.name for condition, gain, noise in compared if abs(gain) <= noise]
             if equal:
                 said.append(f"Within the noise of {len(study.seeds)} seeds of it: {'; '.join(equal)}.")
-            if len(equal) < len(rest):
-                gains = [abs(gain) for _, gain, noise in compared if abs(gain) > noise]
+            gains = [abs(gain) for _, gain, noise in compared if abs(gain) > noise]
+            if gains:
                 span = " to ".join(dict.fromkeys(points_text(study, gain) for gain in (min(gains), max(gains))))
                 said.append(f"The {'other falls' if len(gains) == 1 else f'other {len(gains)} fall'} behind by {span}, more than chance.")
     failed = [(condition.name, len(condition.errors), condition.errors[0].split(";")[0]) for condition in found if condition.errors]

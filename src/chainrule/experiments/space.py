@@ -7,11 +7,13 @@ from typing import Any
 from chainrule.models import MODELS
 from chainrule.recipes import RECIPES
 from chainrule.search import Choices, Range
-from chainrule.settings import OPTIMIZERS, Settings, model_arguments
+from chainrule.settings import OF_PYTORCH, OPTIMIZERS, Settings, model_arguments
 
 __all__ = ["Space", "choice_text", "place", "search_space"]
 
 Space = dict[str, Range | Choices]
+# what says on which images and how something is computed, not what is learned
+NOT_SEARCHED = {"data", "limit", "validation", "engine", "dtype", "seed", "statistics", "checkpoint_every", *OF_PYTORCH}
 SPREAD = 30  # a learning rate is looked for from a default divided by this to one times it
 
 
@@ -84,7 +86,7 @@ def _kinds(model):
     arguments = model_arguments(model)
     hints = {name: kind for name, kind in typing.get_type_hints(MODELS[model]).items() if name in arguments}
     settings = typing.get_type_hints(Settings)
-    return {entry.name: settings[entry.name] for entry in fields(Settings) if entry.metadata and entry.name != "seed"} | hints
+    return {entry.name: settings[entry.name] for entry in fields(Settings) if entry.metadata and entry.name not in NOT_SEARCHED} | hints
 
 
 def _full_name(model, name):
@@ -126,9 +128,9 @@ def _value(word, kind):
         if number in (kind, *options):
             return number(word)
     if kind is bool:
-        if word not in ("true", "false"):
-            raise ValueError(f"{word!r} is neither true nor false")
-        return word == "true"
+        if word not in ("true", "false", "on", "off"):
+            raise ValueError(f"{word!r} is neither on nor off")
+        return word in ("true", "on")
     return word
 
 

@@ -1,6 +1,7 @@
 """A study as data: a question, the settings that all its cells share, and a grid of those that differ, over several seeds."""
 
 import itertools
+import math
 import re
 import tomllib
 from dataclasses import dataclass, fields
@@ -22,6 +23,7 @@ MEASURES = {
     "train_accuracy": "training accuracy in the last epoch",
     "train_loss": "training loss in the last epoch",
 }
+MOST = 10_000  # cells
 KEYS = ("question", "source", "measure", "x", "seeds", "base", "grid", "full")
 
 
@@ -99,6 +101,8 @@ def read_study(name: str | Path, *, full: bool = False, seeds: int | None = None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a TOML file: {error}") from error
     try:
+        if "full" in values and not full:
+            _study(path.stem, values, True, 1, {})  # a mistake there is said now, not in a year
         return _study(path.stem, values, full, seeds, settings or {})
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -116,14 +120,19 @@ def _study(name, values, full, seeds, over):
     if not grid:
         raise ValueError("[grid] is empty; give at least one setting with several values: lr = [0.1, 0.01]")
     axes = {axis: _choices(axis, choices) for axis, choices in grid.items()}
+    if over.get("data", base.get("data")) != base.get("data"):  # how many images there are to take is a matter of the data
+        base = {key: value for key, value in base.items() if key not in ("limit", "validation")}
     varied = {key for choices in axes.values() for choice in choices.values() for key in choice}
     if "seed" in base or "seed" in varied:
         raise ValueError("seed is set; a study goes over seeds by itself: seeds = 3")
     if fixed := sorted(over.keys() & varied):
         raise ValueError(f"{', '.join(fixed)} is what this study varies; it cannot be set for all of it")
     x = values.get("x", next(iter(axes)))
-    if x not in axes:
+    if x not in list(axes):
         raise ValueError(f"x is {x!r}; it must be an axis of [grid]: {', '.join(axes)}")
+    number = count * math.prod(map(len, axes.values()))
+    if number > MOST:
+        raise ValueError(f"it has {number:,} cells; a study may have {MOST:,}: take fewer values or seeds")
     conditions = [dict(zip(axes, labels, strict=True)) for labels in itertools.product(*axes.values())]
     return Study(
         name=name + ("-full" if full else ""),
@@ -166,12 +175,16 @@ def _size(values, full):
 def _choices(axis, choices):
     """{label: {setting: value}} of an axis, which is a list of values of the setting it is named after, or a table of named settings."""
     if isinstance(choices, list) and choices:
-        labelled = {_label(value): {axis: value} for value in choices}
-        if len(set(map(_slug, labelled))) < len(choices):
-            raise ValueError(f"two values of axis {axis!r} are written the same: {', '.join(map(_label, choices))}")
-        return labelled
-    if isinstance(choices, dict) and choices and all(isinstance(choice, dict) for choice in choices.values()):
-        return {label: _joined({}, choice) for label, choice in choices.items()}
+        labelled = [(_label(value), {axis: value}) for value in choices]
+    elif isinstance(choices, dict) and choices and all(isinstance(choice, dict) for choice in choices.values()):
+        labelled = [(label, _joined({}, choice)) for label, choice in choices.items()]
+    else:
+        labelled = []
+    if len({_slug(label).lower() for label, _ in labelled}) < len(labelled):
+        written = ", ".join(label for label, _ in labelled)
+        raise ValueError(f"two values of axis {axis!r} are written alike: {written}; name them so that letters (A-Z) or digits differ")
+    if labelled:
+        return dict(labelled)
     raise ValueError(f"axis {axis!r} of [grid] is {choices!r}; it must be a list of values, or a table of named settings")
 
 
@@ -236,4 +249,4 @@ def _check_keys(values, known, where):
 
 def _slug(text):
     """As a part of the name of a run."""
-    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "none"
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text.replace("e+", "e")).strip("-") or "none"

@@ -97,7 +97,7 @@ def open_study(tuning: Tuning) -> optuna.Study:
     """
     import sqlalchemy.exc
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     where = shown_url(tuning.storage)
     try:
         with warnings.catch_warnings():
@@ -181,7 +181,7 @@ def work(tuning: Tuning):
     """Try until all trials are finished, by this worker or another one."""
     study = open_study(tuning)
     objective = _Objective(tuning)
-    while _live(study, FINISHED) < tuning.trials:
+    while _live(study, FINISHED) < tuning.trials and not _orphaned():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             optuna.storages.fail_stale_trials(study)
@@ -194,6 +194,14 @@ def work(tuning: Tuning):
                 if study.get_trials(deepcopy=False)[objective.number].state != TrialState.FAIL:
                     raise
                 # this worker gave no sign of life for a while, and its trial is another's now
+
+
+PARENT = os.getppid()
+
+
+def _orphaned():
+    """Whether the process that began this one has ended: nobody waits for what a worker finds then."""
+    return os.getppid() != PARENT
 
 
 class _Surplus(Exception):
@@ -244,6 +252,8 @@ class _Pruning(Callback):
         self.pruned = False
 
     def on_epoch(self, trainer, record):
+        if _orphaned():
+            raise KeyboardInterrupt
         self._trial.report(record["val_accuracy"], self._before + record["epoch"])
         if self._trial.should_prune():
             self.pruned = True
@@ -300,6 +310,8 @@ def _opened(tuning):
 
 def _storage(tuning):
     url = tuning.storage
+    if url.startswith("sqlite") and (url.rstrip("/").endswith(":") or ":memory:" in url):
+        raise ValueError(f"the storage {url} is in the memory of one process; name a file: sqlite:///tune.db")
     for scheme in ("postgresql://", "postgres://"):
         if url.startswith(scheme):
             url = "postgresql+psycopg://" + url.removeprefix(scheme)
