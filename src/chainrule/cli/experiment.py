@@ -52,7 +52,7 @@ def list_studies(json: Annotated[bool, typer.Option("--json", help="One JSON doc
 def show(name: Name, full: Full = False, seeds: Seeds = None, experiments: Folder = Path("experiments")):
     """What a study asks and varies, and how far it is."""
     from chainrule.experiments import MEASURES, read_study
-    from chainrule.experiments.results import outcome
+    from chainrule.experiments.results import outcomes_so_far
 
     study = read_study(name, full=full, seeds=seeds)
     out.print(study.question, markup=False)
@@ -65,7 +65,7 @@ def show(name: Name, full: Full = False, seeds: Seeds = None, experiments: Folde
     folder = experiments / study.name
     if folder.is_dir():
         try:
-            outcomes = [found for cell in study.cells if (found := outcome(folder, cell)) is not None]
+            outcomes = outcomes_so_far(study, folder)
         except ValueError:
             out.print(f"so far    {folder} has results of it with other settings (--epochs, --limit, ...)", markup=False)
             return
@@ -125,16 +125,15 @@ class _Progress:
     """A line for each cell that ends."""
 
     def __init__(self, study, folder, retry):
-        from chainrule.experiments.results import outcome
+        from chainrule.experiments.results import outcomes_so_far
 
-        before = [found for cell in study.cells if (found := outcome(folder, cell)) is not None]
         self._total = len(study.cells)
-        self._ended = sum(not (retry and found.error) for found in before)
+        self._ended = sum(not (retry and found.error) for found in outcomes_so_far(study, folder))
 
     def end(self, outcome):
         self._ended += 1
         place = f"{self._ended:{len(str(self._total))}d}/{self._total}"
-        condition = ", ".join(f"{axis} {label}" for axis, label in outcome.cell.labels.items())
+        condition = outcome.cell.condition
         if outcome.error is not None:
             out.print(f"{place}   {condition}, seed {outcome.cell.seed}   failed: {outcome.error}", style="red", markup=False)
             return

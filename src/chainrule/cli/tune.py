@@ -60,7 +60,7 @@ def tune(
     out.print(f"study {name}: {trials} trials of {settings.epochs} epochs, {workers} at a time; searching", markup=False)
     for searched, worth in space.items():
         out.print(f"  {searched}: {worth}", markup=False)
-    progress = _Progress(tuning)
+    progress = _Progress()
     if dashboard:
         _open_dashboard(tuning)
     try:
@@ -95,12 +95,10 @@ def _check(settings, data_folder):
 class _Progress:
     """A line for each trial that ends."""
 
-    def __init__(self, tuning):
-        self._tuning = tuning
-        self._ended, self._best = 0, 0.0
+    def __init__(self):
+        self._best = 0.0
 
     def show(self, trial):
-        self._ended += 1
         chosen = ", ".join(f"{name} {_short(value)}" for name, value in trial.params.items())
         accuracies = trial.intermediate_values.values()
         if "error" in trial.user_attrs:

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from chainrule.experiments.plots import write_plots
-from chainrule.experiments.results import Outcome, conditions, difference, finding, mean_text, points_text, value_text
+from chainrule.experiments.results import Outcome, best_condition, conditions, difference, finding, mean_text, points_text, value_text
 from chainrule.experiments.study import MEASURES, Study
 from chainrule.training.pages import duration_text, render
 from chainrule.training.provenance import machine, versions
@@ -23,6 +23,7 @@ def write_page(study: Study, folder: Path, outcomes: list[Outcome], *, command: 
     command : what runs the study again
     """
     found = conditions(study, outcomes)
+    best = best_condition(study, found)
     page = render(
         Path(__file__).with_name("study.html.jinja"),
         name=study.name,
@@ -33,7 +34,7 @@ def write_page(study: Study, folder: Path, outcomes: list[Outcome], *, command: 
         seeds=len(study.seeds),
         axes=list(study.axes),
         plots=write_plots(study, folder, found),
-        rows=[_row(study, condition, found) for condition in found],
+        rows=[_row(study, condition, best) for condition in found],
         settings=_shared_settings(study),
         command=command,
         seconds=duration_text(sum(outcome.values.get("seconds", 0.0) for outcome in outcomes)),
@@ -45,9 +46,7 @@ def write_page(study: Study, folder: Path, outcomes: list[Outcome], *, command: 
     return path
 
 
-def _row(study, condition, found):
-    done = [other for other in found if other.values]
-    best = (min if study.measure == "train_loss" else max)(done, key=lambda other: other.mean, default=None)
+def _row(study, condition, best):
     behind = ""
     if best is not None and condition is not best and condition.values:
         gain, noise = difference(condition, best)

@@ -10,18 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.experiments.study import MEASURES, Cell, Study
+from chainrule.experiments.study import MEASURES, Cell, Study, condition_text
 from chainrule.training.pages import number_text, percent_text
 from chainrule.training.storage import read_json, write_file
 
 __all__ = [
     "Condition",
     "Outcome",
+    "best_condition",
     "conditions",
     "difference",
     "finding",
     "mean_text",
     "outcome",
+    "outcomes_so_far",
     "result_file",
     "write_csv",
 ]
@@ -71,7 +73,7 @@ class Condition:
 
     @property
     def name(self) -> str:
-        return ", ".join(f"{axis} {label}" for axis, label in self.labels.items())
+        return condition_text(self.labels)
 
     @property
     def mean(self) -> float:
@@ -116,6 +118,11 @@ def outcome(folder: Path, cell: Cell) -> Outcome | None:
     return Outcome(cell, values, error)
 
 
+def outcomes_so_far(study: Study, folder: Path) -> list[Outcome]:
+    """What became of the cells that are finished or failed, in the study's order. Raises as `outcome`."""
+    return [found for cell in study.cells if (found := outcome(folder, cell)) is not None]
+
+
 def conditions(study: Study, outcomes: list[Outcome]) -> list[Condition]:
     """What each combination of the axes reached, in the study's order."""
     by_name = {outcome.cell.name: outcome for outcome in outcomes}
@@ -153,16 +160,19 @@ def difference(first: Condition, second: Condition) -> tuple[float, float]:
     return gain, _t(freedom) * math.sqrt(variance)
 
 
+def best_condition(study: Study, found: list[Condition]) -> Condition | None:
+    """The one with the highest mean, or the lowest of losses; None if no seed finished."""
+    choose = min if study.measure == "train_loss" else max
+    return choose((condition for condition in found if condition.values), key=lambda condition: condition.mean, default=None)
+
+
 def finding(study: Study, found: list[Condition]) -> list[str]:
     """What a study says, in sentences that are computed: the best, what cannot be told from it, what is worse, what failed."""
-    done = [condition for condition in found if condition.values]
-    said = []
-    if done:
-        less_is_better = study.measure == "train_loss"
-        best = (min if less_is_better else max)(done, key=lambda condition: condition.mean)
-        text = f"The {'least' if less_is_better else 'highest'} {MEASURES[study.measure]} has {best.name}: {mean_text(study, best)}."
-        said.append(text)
-        rest = [condition for condition in done if condition is not best]
+    best, said = best_condition(study, found), []
+    if best is not None:
+        rank = "least" if study.measure == "train_loss" else "highest"
+        said.append(f"The {rank} {MEASURES[study.measure]} has {best.name}: {mean_text(study, best)}.")
+        rest = [condition for condition in found if condition.values and condition is not best]
         compared = [(condition, *difference(best, condition)) for condition in rest]
         if any(math.isnan(noise) for *_, noise in compared):
             said.append("With one seed of a condition nothing can be said about chance.")

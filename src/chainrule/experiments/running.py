@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from chainrule import models, nn
-from chainrule.experiments.results import Outcome, outcome, result_file
+from chainrule.experiments.results import Outcome, outcome, outcomes_so_far, result_file
 from chainrule.experiments.study import Cell, Study
 from chainrule.training import build_data
 from chainrule.training.storage import read_json, write_json
@@ -161,9 +161,9 @@ def run_study(
         raise ValueError(f"workers is {workers}; it must be at least 1")
     threads = max(1, cores() // workers) if threads is None else threads
     if retry:
-        for cell in study.cells:
-            if (found := outcome(folder, cell)) is not None and found.error:
-                result_file(folder, cell.name).unlink()
+        for found in outcomes_so_far(study, folder):
+            if found.error:
+                result_file(folder, found.cell.name).unlink()
     unfinished = [cell for cell in study.cells if outcome(folder, cell) is None]
     at_work: list[_Worker] = []
     with _stopping(at_work):
@@ -183,7 +183,7 @@ def run_study(
                     at_work.append(worker)
                     on_start(cell)
             time.sleep(PATIENCE)
-    return [found for cell in study.cells if (found := outcome(folder, cell)) is not None]
+    return outcomes_so_far(study, folder)
 
 
 def _start(folder, cell, threads, data_folder) -> _Worker | None:

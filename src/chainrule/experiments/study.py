@@ -12,7 +12,7 @@ from chainrule.models import MODELS
 from chainrule.settings import Settings, model_arguments
 from chainrule.training.storage import read_file
 
-__all__ = ["MEASURES", "Cell", "Study", "read_study", "shipped_studies"]
+__all__ = ["MEASURES", "Cell", "Study", "condition_text", "read_study", "shipped_studies"]
 
 SHIPPED = Path(__file__).parent / "studies"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -44,6 +44,11 @@ class Cell:
     seed: int
     settings: Settings
 
+    @property
+    def condition(self) -> str:
+        """Its values in words."""
+        return condition_text(self.labels)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -71,6 +76,11 @@ class Study:
     @property
     def seeds(self) -> list[int]:
         return sorted({cell.seed for cell in self.cells})
+
+
+def condition_text(labels: dict[str, str]) -> str:
+    """Values of the axes in words: "network plain, depth 8"."""
+    return ", ".join(f"{axis} {label}" for axis, label in labels.items())
 
 
 def shipped_studies() -> list[str]:
@@ -200,7 +210,7 @@ def _cell(labels, axes, seed, base):
     values = base
     for axis, label in labels.items():
         values = _joined(values, axes[axis][label])
-    condition = ", ".join(f"{axis} {label}" for axis, label in labels.items())
+    condition = condition_text(labels)
     try:
         settings = Settings.from_dict({**_sorted_out(values), "seed": seed})
     except ValueError as error:
