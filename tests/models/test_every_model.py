@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule import nn
-from chainrule.models import MODELS, convnet, fully_connected, mlp, resnet, speedrun, three_layer_convnet, two_layer
+from chainrule.models import MODELS, convnet, fully_connected, mlp, resnet, resnet18, speedrun, squeezenet, three_layer_convnet, two_layer
 from chainrule.settings import model_arguments
 
 EVERY_MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -21,6 +21,8 @@ def test_the_command_lines_names():
         ("convnet", convnet),
         ("resnet", resnet),
         ("speedrun", speedrun),
+        ("squeezenet", squeezenet),
+        ("resnet18", resnet18),
     ]
 
 
@@ -29,7 +31,7 @@ def test_defaults_fit_cifar(model):
     assert model(nn).eval()(np.zeros((1, 3, 32, 32), np.float32)).shape == (1, 10)
 
 
-@pytest.mark.parametrize("model", [model for name, model in MODELS.items() if name != "speedrun"])
+@pytest.mark.parametrize("model", [model for name, model in MODELS.items() if name not in ("speedrun", "squeezenet")])
 def test_defaults_fit_the_digits(model):
     assert model(nn, (1, 8, 8))(np.zeros((2, 1, 8, 8), np.float32)).shape == (2, 10)
 

@@ -168,3 +168,28 @@ def test_a_backward_that_returns_none_is_refused_with_the_layer(nn):
     with pytest.raises(TypeError, match=r"^Forgets: backward returned None; expected dx, the gradient of its input\n") as caught:
         network.backward(np.zeros((4, 5), np.float32))
     assert caught.value.__notes__ == ["in layer 2 of 3, (1): Forgets()"]
+
+
+def fire(nn):
+    squeeze, left, right = nn.Linear(6, 3), nn.Linear(3, 2), nn.Linear(3, 4)
+    return nn.Named(nn.Sequential(squeeze, nn.Concat(left, right)), squeeze=squeeze, left=left, right=right)
+
+
+def test_named_parts_have_names_of_their_own_and_torchs_outputs_and_gradients(nn, assert_like_torch, rng):
+    module = fire(nn).double().reset_parameters(rng)
+    assert list(module.state_dict()) == [f"{part}.{kind}" for part in ("squeeze", "left", "right") for kind in ("weight", "bias")]
+    assert_like_torch(module, fire(torch_nn).double(), rng.standard_normal((5, 6)))
+    assert repr(module) == repr(fire(torch_nn))
+
+
+def test_a_layer_of_the_path_without_a_name_is_refused():
+    with pytest.raises(
+        ValueError, match="Named: a ReLU of the path has no name; the parts must hold every layer of the path, and no other"
+    ):
+        library.Named(library.Sequential(layer := library.Linear(2, 3), library.ReLU()), layer=layer)
+
+
+def test_a_named_part_that_the_path_does_not_use_is_refused():
+    layer = library.Linear(2, 3)
+    with pytest.raises(ValueError, match="Named: a Tanh is not used by the path"):
+        library.Named(library.Sequential(layer), layer=layer, other=library.Tanh())

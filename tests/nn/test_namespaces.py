@@ -10,7 +10,7 @@ from chainrule.nn import KERNELS, REFERENCE, Module, Pair, namespace
 from chainrule.pytorch import nn as torch_nn
 
 NAMES = sorted(vars(namespace(REFERENCE)))
-TORCHS_NAMES = [name for name in NAMES if name not in ("Residual", "Concat", "Scale")]  # torch.nn has no such modules
+TORCHS_NAMES = [name for name in NAMES if name not in ("Residual", "Concat", "Named", "Scale")]  # torch.nn has no such modules
 # what torch's constructors take and ours do not
 LEFT_OUT = {
     "ReLU": {"inplace"},
@@ -52,7 +52,7 @@ def test_arguments_by_position_are_torchs(name):
     assert positional == list(theirs)[: len(positional)]
 
 
-@pytest.mark.parametrize("name", ["Residual", "Concat", "Scale"])
+@pytest.mark.parametrize("name", ["Residual", "Concat", "Named", "Scale"])
 def test_the_modules_that_torch_lacks_have_twins_with_the_same_arguments(name):
     assert str(inspect.signature(getattr(library, name))) == str(inspect.signature(getattr(torch_nn, name)))
 

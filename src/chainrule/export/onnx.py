@@ -82,6 +82,8 @@ class Graph:
                 for child in module:
                     x, value = self.layer(child, x, value)
                 return x, value
+            case nn.Named():
+                return self.layer(module.path, x, value)
             case nn.Residual():
                 (body, out), (shortcut, _) = (self.layer(part, x, value) for part in (module.body, module.shortcut))
                 return self.add("Add", body, shortcut), out

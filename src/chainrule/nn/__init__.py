@@ -1,7 +1,7 @@
 """Modules with the names, arguments, parameter shapes and state_dict keys of torch.nn, each with forward(x) and backward(dout)."""
 
 from chainrule.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
-from chainrule.nn.containers import Concat, Flatten, Identity, Residual, Sequential
+from chainrule.nn.containers import Concat, Flatten, Identity, Named, Residual, Sequential
 from chainrule.nn.convolution import Conv2d, ConvTranspose2d
 from chainrule.nn.dropout import Dropout, Dropout2d
 from chainrule.nn.functions import KERNELS, REFERENCE, Functions, Pair
@@ -38,6 +38,7 @@ __all__ = [
     "MaxPool2d",
     "Module",
     "MultiMarginLoss",
+    "Named",
     "Pair",
     "Parameter",
     "ReLU",

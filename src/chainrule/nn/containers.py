@@ -1,4 +1,4 @@
-"""Modules made of modules: one after another, around a shortcut, side by side."""
+"""Modules made of modules: one after another, around a shortcut, side by side, under other names."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.nn.module import Module
 
-__all__ = ["Concat", "Flatten", "Identity", "Residual", "Sequential"]
+__all__ = ["Concat", "Flatten", "Identity", "Named", "Residual", "Sequential"]
 
 
 class Sequential(Module):
@@ -112,6 +112,42 @@ class Concat(Module):
         return sum(dxs[1:], dxs[0])
 
 
+class Named(Module):
+    """What `path` computes, under names of one's own: a published network's keys, whatever its layers are arranged in.
+
+    >>> squeeze, left, right = nn.Conv2d(64, 16, 1), nn.Conv2d(16, 64, 1), nn.Conv2d(16, 64, 3, padding=1)
+    >>> fire = nn.Named(nn.Sequential(squeeze, nn.Concat(left, right)), squeeze=squeeze, expand1x1=left, expand3x3=right)
+    >>> list(fire.state_dict())[0]
+    'squeeze.weight'
+
+    Parameters
+    ----------
+    path : module
+    parts : the modules that `path` is made of, by their names; together they hold all of its layers, each once
+    """
+
+    def __init__(self, path, **parts):
+        _check_module(self, "the path", path)
+        for name, part in parts.items():
+            _check_module(self, name, part)
+        self.path, self._parts = path, parts
+        _refuse_shared_modules(self)
+        used, named = ({id(layer): layer for layer in _layers(module)} for module in (path, self))
+        unlike = [layer for key, layer in (used | named).items() if key not in used or key not in named]
+        if unlike:
+            fault = "is not used by the path" if id(unlike[0]) in named else "of the path has no name"
+            raise ValueError(f"Named: a {type(unlike[0]).__name__} {fault}; the parts must hold every layer of the path, and no other")
+
+    def named_children(self):
+        return iter(self._parts.items())
+
+    def forward(self, x):
+        return self.path(x)
+
+    def backward(self, dout):
+        return self.path.backward(dout)
+
+
 class Flatten(Module):
     """(N, d1, ..., dk) -> (N, d1 * ... * dk).
 
@@ -163,6 +199,10 @@ def _check_module(container, place, given):
     elif isinstance(given, list | tuple):
         advice += f"; give the layers one by one: {type(container).__name__}(*layers)"
     raise TypeError(f"{type(container).__name__}: {place} is {what}; {advice}")
+
+
+def _layers(module):
+    return [part for part in module.modules() if not list(part.named_children())]
 
 
 def _refuse_shared_modules(container):

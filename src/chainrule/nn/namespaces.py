@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from chainrule.nn.activations import GELU, LeakyReLU, ReLU, Sigmoid, Tanh
-from chainrule.nn.containers import Concat, Flatten, Identity, Residual, Sequential
+from chainrule.nn.containers import Concat, Flatten, Identity, Named, Residual, Sequential
 from chainrule.nn.convolution import Conv2d, ConvTranspose2d
 from chainrule.nn.dropout import Dropout, Dropout2d
 from chainrule.nn.functions import Functions
@@ -16,7 +16,7 @@ from chainrule.nn.upsampling import Upsample
 __all__ = ["namespace"]
 
 MODULES = (
-    *(Linear, Scale, Flatten, Identity, Sequential, Residual, Concat),
+    *(Linear, Scale, Flatten, Identity, Sequential, Residual, Concat, Named),
     *(Conv2d, ConvTranspose2d, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Upsample),
     *(ReLU, LeakyReLU, Sigmoid, Tanh, GELU, Dropout, Dropout2d, BatchNorm1d, BatchNorm2d, LayerNorm, GroupNorm),
     *(CrossEntropyLoss, MultiMarginLoss, MSELoss),

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from chainrule.nn.activations import GELU, ReLU
-from chainrule.nn.containers import Residual, Sequential
+from chainrule.nn.containers import Named, Residual, Sequential
 from chainrule.nn.convolution import Conv2d
 from chainrule.nn.linear import Linear
 from chainrule.nn.module import Module, Parameter
@@ -337,6 +337,8 @@ def _residual(layers, where, shared):
 
 def _layers(module, name):
     """(name, layer) of a tree of Sequentials, in order."""
+    if _is(module, Named):
+        module = module.path
     if _is(module, Sequential):
         for child_name, child in module.named_children():
             yield from _layers(child, f"{name}.{child_name}" if name else child_name)

@@ -50,6 +50,7 @@ __all__ = [
     "MaxPool2d",
     "Module",
     "MultiMarginLoss",
+    "Named",
     "ReLU",
     "Residual",
     "Scale",
@@ -81,6 +82,19 @@ class Concat(Sequential):
 
     def forward(self, input):
         return torch.cat([branch(input) for branch in self], self.dim)
+
+
+class Named(Module):
+    """What `path` computes, under names of one's own; the twin of chainrule.nn.Named."""
+
+    def __init__(self, path, **parts):
+        super().__init__()
+        for name, part in parts.items():
+            self.add_module(name, part)
+        self._path = (path,)  # as an attribute its layers would be stored a second time
+
+    def forward(self, x):
+        return self._path[0](x)
 
 
 class Scale(Module):
