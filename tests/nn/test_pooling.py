@@ -90,6 +90,13 @@ def test_of_ties_behind_a_relu_one_gets_the_gradient_and_differences_agree(nn, r
     check_module(nn.MaxPool2d(2), np.maximum(rng.standard_normal((2, 3, 6, 4)), 0), max_checks=20)
 
 
+@pytest.mark.parametrize("kind", ["MaxPool2d", "AvgPool2d"])
+@pytest.mark.parametrize("side", [2, 3, 4])
+def test_in_ceil_mode_a_window_may_be_larger_than_the_image(nn, assert_like_torch, rng, kind, side):
+    options = {"kernel_size": 3, "stride": 2, "ceil_mode": True}
+    assert_like_torch(getattr(nn, kind)(**options), getattr(torch.nn, kind)(**options), rng.standard_normal((2, 3, side, 5)))
+
+
 def test_text_is_torchs():
     cases = [
         ("MaxPool2d", {"kernel_size": 2}),

@@ -160,17 +160,17 @@ def _geometry(function, x_shape, kernel, stride, pads, dilation, groups, ceil_mo
         size, before, after = x_shape[2 + axis], pads[2 * axis], pads[2 * axis + 1]
         reach = dilation[axis] * (kernel[axis] - 1) + 1
         room = size + before + after - reach
-        if room < 0:
+        places = room // stride[axis] + 1
+        # one more that hangs over the edge, if it starts inside the image or the padding before it
+        if ceil_mode and room % stride[axis] and places * stride[axis] < size + before:
+            places += 1
+        if places < 1:
             height, width = x_shape[2] + pads[0] + pads[1], x_shape[3] + pads[2] + pads[3]
             spread = f" at dilation {dilation[0]} x {dilation[1]}" if dilation != (1, 1) else ""
             raise ValueError(
                 f"{function}: the window of {kernel[0]} x {kernel[1]}{spread} is larger than the image of {x_shape[2]} x {x_shape[3]}, "
                 f"{height} x {width} with padding"
             )
-        places = room // stride[axis] + 1
-        # one more that hangs over the edge, if it starts inside the image or the padding before it
-        if ceil_mode and room % stride[axis] and places * stride[axis] < size + before:
-            places += 1
         output.append(places)
     return Geometry(kernel, stride, pads, dilation, groups, (output[0], output[1]))
 
