@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from chainrule.training.storage import load_arrays, save_arrays
-from chainrule.weights import PUBLISHED, load_weights, published
+from chainrule.weights import PUBLISHED, load_weights
 
 
 def names_in(folder):
@@ -48,7 +48,7 @@ def test_the_files_are_torchvisions():
         "squeezenet1_1": "squeezenet1_1-b8a52dc0.pth",
         "resnet18": "resnet18-f37072fd.pth",
     }
-    assert published("resnet18").sha256 == "f37072fd"
+    assert PUBLISHED["resnet18"].sha256 == "f37072fd"
     assert {(entry.image_shape, entry.mean, entry.std) for entry in PUBLISHED.values()} == {
         ((3, 224, 224), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     }

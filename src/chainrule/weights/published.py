@@ -15,7 +15,7 @@ from chainrule.data.fetching import Report, check_file, exclusively, fetch
 from chainrule.training.storage import load_arrays, save_arrays
 from chainrule.weights.torch_file import read_torch_file
 
-__all__ = ["PUBLISHED", "URL", "Published", "load_weights", "published"]
+__all__ = ["PUBLISHED", "URL", "Published", "load_weights"]
 
 URL = "https://download.pytorch.org/models/"
 
@@ -53,7 +53,7 @@ PUBLISHED = {
 }
 
 
-def published(name: str) -> Published:
+def _entry(name: str) -> Published:
     """The entry of PUBLISHED. ValueError names those that there are."""
     if name not in PUBLISHED:
         near = difflib.get_close_matches(name, PUBLISHED, n=1)
@@ -67,7 +67,7 @@ def load_weights(
     path: str | os.PathLike | None = None,
     *,
     folder: Path | str | None = None,
-    url: str = URL,
+    url: str | None = None,
     progress: Report | None = None,
 ) -> dict[str, np.ndarray]:
     """The state_dict of a published network: from a file of one's own, or else the published one, downloaded at the first call.
@@ -101,13 +101,13 @@ def load_weights(
     if path is not None:
         path = Path(path)
         return load_arrays(path)[0] if path.suffix == ".safetensors" else read_torch_file(path)
-    entry = published(name)
+    entry = _entry(name)
     folder = default_folder() / "weights" if folder is None else Path(folder).expanduser()
     stored = folder / f"{name}.safetensors"
     if not stored.exists():
         with exclusively(folder, f".{name}.lock", f"the weights of {name} take up to 100 MB while they are stored"):
             if not stored.exists():  # else another process was faster
-                _store(entry, stored, url, progress)
+                _store(entry, stored, url or URL, progress)
     return _stored(entry, stored)
 
 
