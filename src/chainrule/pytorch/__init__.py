@@ -12,10 +12,12 @@ from chainrule.pytorch import nn, optim
 from chainrule.pytorch.devices import choose_device, placed
 from chainrule.pytorch.engine import TorchEngine
 from chainrule.pytorch.group import join_group
+from chainrule.pytorch.probe import TorchProbe
 from chainrule.pytorch.weights import copy_weights, to_arrays, to_tensors, torch_file
 
 __all__ = [
     "TorchEngine",
+    "TorchProbe",
     "choose_device",
     "copy_weights",
     "join_group",
