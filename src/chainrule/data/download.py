@@ -1,14 +1,12 @@
 """Downloads CIFAR-10, checks it, and puts it in its place in one step, so that it is there whole or not at all."""
 
-import errno
-import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from chainrule.data.archives import extract
 from chainrule.data.cifar10_files import FOLDERS, Kind, default_folder, describe, file_names, find_cifar10
+from chainrule.data.fetching import Report, check_file, exclusively, fetch
 
 __all__ = ["ARCHIVES", "CHECKSUMS", "URL", "get_cifar10"]
 
@@ -28,7 +26,7 @@ def get_cifar10(
     kind: Kind = "python",
     url: str = URL,
     checksums: Mapping[str, str] = CHECKSUMS,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Report | None = None,
 ) -> Path:
     """The folder with CIFAR-10: the one that is there already, or else downloaded (170 MB), checked and unpacked (184 MB).
 
@@ -62,31 +60,18 @@ def get_cifar10(
     if (found := find_cifar10(folder)) is not None:
         return describe(found).folder
 
-    from filelock import FileLock
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".cifar-10.lock"):
+    with exclusively(folder, ".cifar-10.lock", "CIFAR-10 takes 360 MB while it is unpacked and 184 MB then"):
         if (found := find_cifar10(folder)) is not None:  # another process was faster
             return describe(found).folder
         target = folder / FOLDERS[kind]
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             missing = [name for name in file_names(kind) if not (target / name).is_file()]
             raise FileExistsError(f"{target} is there but lacks {', '.join(missing)}; complete it, or remove it and try again")
-        try:
-            _get(folder, target, kind, url, checksums, progress)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise OSError(
-                    errno.ENOSPC, f"no space left in {folder}; CIFAR-10 takes 360 MB while it is unpacked and 184 MB then; "
-                    "make room or set CHAINRULE_DATA to another folder, and try again"
-                ) from error  # fmt: skip
-            raise
+        _get(folder, target, kind, url, checksums, progress)
     return target
 
 
-def _get(
-    folder: Path, target: Path, kind: Kind, url: str, checksums: Mapping[str, str], progress: Callable[[int, int], None] | None
-) -> None:
+def _get(folder: Path, target: Path, kind: Kind, url: str, checksums: Mapping[str, str], progress: Report | None) -> None:
     """Everything unfinished lies in one hidden folder, which only the holder of the lock touches; the last step is a rename."""
     scratch = folder / ".cifar-10-download"
     scratch.mkdir(exist_ok=True)
@@ -109,69 +94,9 @@ def _get(
             scratch.rmdir()
 
 
-def _archive(folder: Path, scratch: Path, name: str, url: str, checksum: str, progress: Callable[[int, int], None] | None) -> Path:
-    import pooch
-    import requests  # pooch's own way to the net: its exceptions come through
-
-    algorithm, _, expected = checksum.partition(":")
+def _archive(folder: Path, scratch: Path, name: str, url: str, checksum: str, progress: Report | None) -> Path:
     if (brought := folder / name).is_file():
-        found = pooch.file_hash(str(brought), alg=algorithm)
-        if found != expected:
-            raise ValueError(f"{brought} has the {algorithm} {found}; expected {expected}; remove it and try again, and it is downloaded")
+        check_file(brought, checksum)
         return brought
-    address = f"{url.rstrip('/')}/{name}"
-    pooch.get_logger().setLevel(logging.WARNING)  # it would announce each download on stderr
-    downloader = pooch.HTTPDownloader(
-        progressbar=_Progress(progress) if progress else False,  # pyright: ignore[reportArgumentType]: annotated bool, documented any
-        chunk_size=_Progress.CHUNK,
-        headers={"Accept-Encoding": "identity"},  # the archive as it is, not unpacked on the way
-    )
-    try:
-        path = pooch.retrieve(address, checksum, fname=name, path=scratch, downloader=downloader)  # pyright: ignore[reportArgumentType]
-        return Path(path)
-    except requests.RequestException as error:
-        raise ConnectionError(
-            f"could not download {address}: {_reason(error, address)}; "
-            f"try again, or fetch the archive by other means and put it into {folder}"
-        ) from error
-    except ValueError as error:
-        raise ValueError(f"{address}: {error}; the download was damaged, or the file is another one; try again") from error
-
-
-def _reason(error, address: str) -> str:
-    """In a few words, why a download failed."""
-    import requests
-
-    host = urlsplit(address).hostname
-    match error:
-        case requests.HTTPError(response=requests.Response(status_code=status, reason=reason)):
-            return f"{host} answered {status} ({reason})"
-        case requests.Timeout():
-            return f"{host} does not answer"
-        case requests.exceptions.SSLError():
-            return f"the certificate of {host} could not be verified"
-        case requests.ConnectionError():
-            return f"cannot reach {host}"
-        case requests.exceptions.ChunkedEncodingError():
-            return f"the connection to {host} broke off"
-    return str(error)
-
-
-class _Progress:
-    """What pooch calls a progress bar, for a plain function."""
-
-    CHUNK = 1 << 18  # bytes
-
-    def __init__(self, report: Callable[[int, int], None]):
-        self.total = 0
-        self._report, self._done = report, 0
-
-    def update(self, size: int) -> None:
-        self._done = min(self._done + size, self.total) if self.total else self._done + size
-        self._report(self._done, self.total)
-
-    def reset(self) -> None:
-        self._done = 0
-
-    def close(self) -> None:
-        """Nothing to close."""
+    otherwise = f"fetch the archive by other means and put it into {folder}"
+    return fetch(f"{url.rstrip('/')}/{name}", scratch, checksum, otherwise=otherwise, progress=progress)

@@ -1,4 +1,4 @@
-"""What one asks of a trained network from outside: scores, the gradient of its input, and what happens at layers inside; arrays in, arrays out.
+"""What one asks of a trained network: scores, the gradient of its input, what happens at layers inside; arrays in, arrays out.
 
 Networks of `chainrule.nn` answer by their own backward passes, PyTorch's by autograd (`chainrule.pytorch.TorchProbe`). A probe computes in
 eval mode, and leaves mode, parameters and their gradients as they were.
@@ -58,7 +58,7 @@ class Probe(Protocol):
         ...
 
     def gradient_from(self, x, name: str, dout: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """What the module of that name puts out for x, and the gradient of x for the gradient dout(out) there; no later layer is computed."""
+        """What the module of that name puts out for x, and the gradient of x for dout(out) there; no later layer is computed."""
         ...
 
     def names(self) -> list[str]:

@@ -1,17 +1,15 @@
 """Images made by following the gradient of the image: fooling images, class visualization, feature inversion.
 
-Each has a generator that yields every step, for whoever wants to watch, and a function that takes the last. x is (1, C, H, W), normalized as
-the network takes it; `low` and `high`, numbers or broadcast to x, are what black and white are there.
+Each has a generator that yields every step, for whoever wants to watch, and a function that takes the last. x is (1, C, H, W), normalized
+as the network takes it; `low` and `high`, numbers or broadcast to x, are what black and white are there.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
-from scipy.special import softmax
 
-from chainrule.functional import adam
+from chainrule.functional import adam, softmax_loss
 from chainrule.visualization.attribution import one_hot
 from chainrule.visualization.probes import probe
 
@@ -51,9 +49,9 @@ def make_fooling_image(
 ) -> Fooling:
     """An image close to x that the network takes for `target`: x += learning_rate * g / |g| with g = d log p(target) / d x.
 
-    After Szegedy et al. 2014, "Intriguing properties of neural networks", section 4.1; the normalized step is CS231n's (assignment 3, 2017).
-    CS231n follows the score instead of the logarithm of its softmax p, which takes two to four times as many steps: the scores of the other
-    classes rise with it.
+    After Szegedy et al. 2014, "Intriguing properties of neural networks", section 4.1; the normalized step is CS231n's (assignment 3,
+    2017). CS231n follows the score instead of the logarithm of its softmax p, which takes two to four times as many steps: the scores of
+    the other classes rise with it.
 
     Parameters
     ----------
@@ -76,9 +74,13 @@ def fooling_steps(
     _check_steps("make_fooling_image", steps, learning_rate)
     x = one_image("make_fooling_image", x)
     looked, before = probe(module), None
+
+    def towards_target(scores):
+        return -softmax_loss(scores, np.array([target]))[1]
+
     for step in range(steps + 1):
         seen = x if stored is None or not step else stored(x)
-        scores, dx = looked.gradient(seen, lambda scores: one_hot(scores, [target]) - softmax(scores, axis=1))
+        scores, dx = looked.gradient(seen, towards_target)
         before = scores if before is None else before
         fooled = int(scores.argmax()) == target
         yield Fooling(seen, scores, before, step, fooled)
@@ -129,6 +131,8 @@ def class_visualization_steps(
     blur_every, blur : after so many steps it is blurred by a Gaussian of this standard deviation, in pixels
     rng : numpy.random.Generator
     """
+    from scipy.ndimage import gaussian_filter  # takes a tenth of a second
+
     _check_steps("class_visualization", steps, learning_rate)
     looked = probe(module)
     x = np.clip(rng.standard_normal((1, *shape), np.float32), low, high)

@@ -1,0 +1,200 @@
+"""A trained network with all that is needed to show it an image: a published one, or that of a run, in either engine."""
+
+import difflib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from chainrule import nn
+from chainrule.kernels.workspace import Workspace
+from chainrule.models import MODELS
+from chainrule.nn.plan import Plan
+from chainrule.visualization.images import fit
+from chainrule.weights import PUBLISHED, imagenet_classes, load_weights
+
+__all__ = ["Network", "load_network"]
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A trained network, and how an image becomes its input.
+
+    Attributes
+    ----------
+    name : "squeezenet1_1", or that of a run
+    module : chainrule.nn.Module or torch.nn.Module, in eval mode
+    classes : the name of each class; of ImageNet all its names, "tabby, tabby cat"
+    image_shape : (C, H, W) of one image
+    scale : the pixel value that stood for 1 in the training images: 255, or 16 for the digits
+    mean, std : of each channel, in units of `scale`; x = (pixels / scale - mean) / std
+    """
+
+    name: str
+    module: Any
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64, that of the module's parameters."""
+        if isinstance(self.module, nn.Module):
+            return next(self.module.parameters()).dtype
+        from chainrule import pytorch
+
+        return pytorch.dtype_of(self.module)
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        """An image as the network takes it: cut to its size, grey if it sees one channel, normalized.
+
+        Parameters
+        ----------
+        pixels : (H, W, 3) uint8, as `read_image` gives it
+
+        Returns
+        -------
+        (1, C, H, W) of the module's dtype
+        """
+        channels, height, width = self.image_shape
+        values = fit(pixels, height, width) / 255.0
+        if channels == 1:
+            values = values @ np.array([[0.299], [0.587], [0.114]])  # luma of ITU-R 601, as Pillow's "L"
+        return ((values.transpose(2, 0, 1)[None] - self._column(self.mean)) / self._column(self.std)).astype(self.dtype, order="C")
+
+    def to_pixels(self, x: np.ndarray) -> np.ndarray:
+        """The inverse of `prepare`, clipped to black and white.
+
+        Parameters
+        ----------
+        x : (N, C, H, W)
+
+        Returns
+        -------
+        (N, H, W, 3) uint8, or (N, H, W) for C = 1
+        """
+        values = np.asarray(x, np.float64) * self._column(self.std) + self._column(self.mean)
+        pixels = np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
+        return pixels[:, 0] if pixels.shape[1] == 1 else np.ascontiguousarray(np.moveaxis(pixels, 1, -1))
+
+    @property
+    def low(self) -> np.ndarray:
+        """x of black, (1, C, 1, 1): no smaller value comes from an image."""
+        return (-self._column(self.mean) / self._column(self.std)).astype(self.dtype)
+
+    @property
+    def high(self) -> np.ndarray:
+        """x of white, (1, C, 1, 1): no greater value comes from an image."""
+        return ((1 - self._column(self.mean)) / self._column(self.std)).astype(self.dtype)
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """The network's output for x in eval mode, without gradients.
+
+        Parameters
+        ----------
+        x : (N, C, H, W) of the module's dtype
+
+        Returns
+        -------
+        (N, classes)
+        """
+        if not isinstance(self.module, nn.Module):
+            from chainrule import pytorch
+
+            return pytorch.scores(self.module, x)
+        self.module.eval()
+        with self._workspace:
+            return self._plan.evaluate(x)
+
+    @cached_property
+    def _plan(self):
+        return Plan(self.module)
+
+    @cached_property
+    def _workspace(self):
+        return Workspace()
+
+    @staticmethod
+    def _column(values):
+        return np.array(values, np.float64).reshape(1, -1, 1, 1)
+
+
+def load_network(
+    name: str = "squeezenet1_1",
+    *,
+    engine: Literal["hand", "torch"] = "hand",
+    weights: str | os.PathLike | None = None,
+    runs: Path | str = Path("runs"),
+    checkpoint: str = "best",
+    data_folder: Path | str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Network:
+    """A published network by its name, or that of a run.
+
+    Parameters
+    ----------
+    name : in `chainrule.weights.PUBLISHED`, or else of a run
+    engine : "hand", or "torch" for the twin
+    weights : a file to take a published network's weights from, as for `load_weights` (default: the published ones, fetched once)
+    runs : folder of all runs
+    checkpoint : of a run, "best" (by validation accuracy) or "last"
+    data_folder : of a run, where its dataset lies (default: where `chainrule.data` looks)
+    progress : called with (bytes so far, bytes in all, 0 if unknown) while weights are downloaded
+
+    Raises
+    ------
+    ValueError
+        There is neither; the weights are those of another network; or as `load_weights` and `load_run` raise it.
+    """
+    if name in PUBLISHED:
+        return _published(name, engine, weights, progress)
+    if not (Path(runs) / name / "config.json").is_file():
+        raise ValueError(f"no network is called {name!r}: {_choices(name, runs)}")
+    if weights is not None:
+        raise ValueError(f"weights from a file are for {', '.join(PUBLISHED)}; run {name!r} has its own")
+    return _of_run(name, engine, runs, checkpoint, data_folder)
+
+
+def _published(name, engine, path, progress):
+    entry = PUBLISHED[name]
+    build, arguments, classes = MODELS[entry.model], entry.arguments, imagenet_classes()
+    module = build(nn, entry.image_shape, len(classes), **arguments)
+    arrays = load_weights(name, path, progress=progress)
+    # files from before PyTorch 0.4.1 do not count the batches; the number is used in training alone
+    own = module.state_dict()
+    arrays |= {key: own[key] for key in own if key.endswith(".num_batches_tracked") and key not in arrays}
+    try:
+        module.load_state_dict(arrays)
+    except ValueError as error:
+        first, *more = str(error).partition(": ")[2].split("; ")
+        raise ValueError(f"{path or entry.file}: these are not the weights of {name}: {first}{'; and more' if more else ''}") from error
+    if engine == "torch":
+        from chainrule import pytorch
+
+        twin = build(pytorch.nn, entry.image_shape, len(classes), **arguments)
+        pytorch.copy_weights(module, twin)
+        module = twin
+    return Network(name, module.eval(), classes, entry.image_shape, 255.0, entry.mean, entry.std)
+
+
+def _of_run(name, engine, runs, checkpoint, data_folder):
+    from chainrule.training import Run, load_run
+
+    _, data, trainer = load_run(Run.open(runs, name), checkpoint=checkpoint, folder=data_folder, engine=engine)
+    mean, std = tuple(map(float, data.mean)), tuple(map(float, data.std))
+    return Network(name, trainer.engine.model.eval(), data.classes, data.image_shape, data.scale, mean, std)
+
+
+def _choices(name, folder):
+    from chainrule.training import runs
+
+    own = [run.name for run in runs(folder)]
+    near = difflib.get_close_matches(name, [*PUBLISHED, *own])
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    return f"neither of the published ones ({', '.join(PUBLISHED)}) nor of the {len(own)} runs in {folder}{hint}"
