@@ -39,7 +39,14 @@ class AtLayer:
 
 
 class Probe(Protocol):
-    """What the two engines answer alike; x is (N, ...), scores are (N, classes)."""
+    """What the two engines answer alike; x is (N, ...), scores are (N, classes).
+
+    Attributes
+    ----------
+    dtype : of the parameters; x is converted to it
+    """
+
+    dtype: np.dtype
 
     def scores(self, x) -> np.ndarray:
         """The scores of x."""
@@ -75,6 +82,7 @@ class HandProbe:
 
     def __init__(self, module: Module):
         self.module = module
+        self.dtype = next((parameter.dtype for parameter in module.parameters()), np.dtype(np.float32))
         self._plan, self._workspace = Plan(module), Workspace()
         self._beginning: tuple[str, Plan] | None = None
 
@@ -114,9 +122,7 @@ class HandProbe:
         return {name: parameter.data for name, parameter in self.module.named_parameters()}
 
     def _taken(self, x):
-        """x in the dtype of the parameters."""
-        parameter = next(self.module.parameters(), None)
-        return np.asarray(x) if parameter is None else np.asarray(x, parameter.dtype)
+        return np.asarray(x, self.dtype)
 
 
 @contextmanager

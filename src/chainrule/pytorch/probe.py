@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import torch
 
 from chainrule.nn.probe import AtLayer
@@ -22,6 +23,8 @@ class TorchProbe:
         if not isinstance(module, torch.nn.Module):
             raise TypeError(f"the network is of type {type(module).__name__}; expected a Module of chainrule.nn or of torch.nn")
         self.module = module
+        first = next(module.parameters(), torch.zeros(0))
+        self.dtype, self._device = np.dtype(str(first.dtype).removeprefix("torch.")), first.device
 
     def scores(self, x):
         with _at_rest(self.module), torch.no_grad():
@@ -95,8 +98,7 @@ class TorchProbe:
 
     def _taken(self, x):
         """x where the parameters are, in their dtype."""
-        parameter = next(self.module.parameters(), torch.zeros(0))
-        return torch.tensor(x, dtype=parameter.dtype, device=parameter.device)
+        return torch.tensor(np.asarray(x, self.dtype), device=self._device)
 
 
 class _ReachedError(Exception):

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule import nn
-from chainrule.kernels.workspace import Workspace
 from chainrule.models import MODELS
-from chainrule.nn.plan import Plan
+from chainrule.nn.probe import Probe
 from chainrule.visualization.images import fit
+from chainrule.visualization.probes import probe
 from chainrule.weights import PUBLISHED, imagenet_classes, load_weights
 
 __all__ = ["Network", "load_network"]
@@ -45,11 +45,7 @@ class Network:
     @property
     def dtype(self) -> np.dtype:
         """float32 or float64, that of the module's parameters."""
-        if isinstance(self.module, nn.Module):
-            return next(self.module.parameters()).dtype
-        from chainrule import pytorch
-
-        return pytorch.dtype_of(self.module)
+        return self.probe.dtype
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """An image as the network takes it: cut to its size, grey if it sees one channel, normalized.
@@ -104,21 +100,12 @@ class Network:
         -------
         (N, classes)
         """
-        if not isinstance(self.module, nn.Module):
-            from chainrule import pytorch
-
-            return pytorch.scores(self.module, x)
-        self.module.eval()
-        with self._workspace:
-            return self._plan.evaluate(x)
+        return self.probe.scores(x)
 
     @cached_property
-    def _plan(self):
-        return Plan(self.module)
-
-    @cached_property
-    def _workspace(self):
-        return Workspace()
+    def probe(self) -> Probe:
+        """The network looked into."""
+        return probe(self.module)
 
     @staticmethod
     def _column(values):
