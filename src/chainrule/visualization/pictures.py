@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-__all__ = ["data_url", "image_pixels", "png", "reduced", "weight_pixels"]
+__all__ = ["data_url", "heat", "image_pixels", "overlay", "png", "reduced", "weight_pixels"]
 
 
 def png(pixels) -> bytes:
@@ -75,3 +75,44 @@ def reduced(images, side: int):
     rows, columns = np.arange(0, height, block), np.arange(0, width, block)
     sums = np.add.reduceat(np.add.reduceat(images.astype(np.float64), rows, axis=2), columns, axis=3)
     return sums / np.outer(np.diff(rows, append=height), np.diff(columns, append=width))  # the last blocks may be smaller
+
+
+def heat(maps):
+    """Numbers as colours: each map from its smallest value, black, to its 99.5th percentile, bright (matplotlib's inferno).
+
+    Parameters
+    ----------
+    maps : (N, H, W), finite
+
+    Returns
+    -------
+    (N, H, W, 3) uint8
+    """
+    from matplotlib import colormaps
+
+    return np.round(255 * colormaps["inferno"](_relative(maps))[..., :3]).astype(np.uint8)
+
+
+def overlay(pixels, maps):
+    """Images, grey and dimmed, under the colours of `heat`; the greater the number, the less is seen of the image.
+
+    Parameters
+    ----------
+    pixels : (N, H, W) or (N, H, W, 3) uint8
+    maps : (N, H, W), finite
+
+    Returns
+    -------
+    (N, H, W, 3) uint8
+    """
+    grey = pixels if pixels.ndim == 3 else pixels @ np.array([0.299, 0.587, 0.114])
+    share = 0.25 + 0.65 * _relative(maps)[..., None]
+    return np.round((1 - share) * 0.8 * grey[..., None] + share * heat(maps)).astype(np.uint8)
+
+
+def _relative(maps):
+    """Each map between 0, its smallest value, and 1, its 99.5th percentile: a few pixels of an extreme would leave the rest dark."""
+    low = maps.min(axis=(1, 2), keepdims=True)
+    high = np.percentile(maps, 99.5, axis=(1, 2), keepdims=True)
+    high = np.where(high > low, high, maps.max(axis=(1, 2), keepdims=True))
+    return np.clip((maps - low) / np.where(high > low, high - low, 1), 0, 1)
