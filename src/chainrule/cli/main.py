@@ -6,7 +6,23 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli import bench, compare, data, doctor, evaluate, experiment, export, models, report, runs, summary, train, tune, verify
+from chainrule.cli import (
+    bench,
+    compare,
+    data,
+    doctor,
+    evaluate,
+    experiment,
+    export,
+    models,
+    report,
+    runs,
+    summary,
+    train,
+    tune,
+    verify,
+    visualize,
+)
 from chainrule.cli.console import show_warnings
 from chainrule.cli.options import ManyValues
 
@@ -29,6 +45,7 @@ app.command(name="compare", epilog=compare.EXAMPLES)(compare.compare)
 app.add_typer(experiment.app, name="experiment")
 app.command(name="tune", cls=ManyValues, epilog=tune.EXAMPLES)(tune.tune)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
+app.add_typer(visualize.app, name="visualize", epilog=visualize.EXAMPLES)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
 app.command(name="verify", cls=ManyValues, epilog=verify.EXAMPLES)(verify.verify)
 app.command(name="summary", cls=ManyValues, epilog=summary.EXAMPLES)(summary.summary)

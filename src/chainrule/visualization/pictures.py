@@ -2,11 +2,14 @@
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-__all__ = ["data_url", "heat", "image_pixels", "overlay", "png", "reduced", "weight_pixels"]
+from chainrule.training.storage import write_file
+
+__all__ = ["data_url", "enlarged", "heat", "image_pixels", "overlay", "png", "reduced", "save_gif", "save_png", "weight_pixels"]
 
 
 def png(pixels) -> bytes:
@@ -66,6 +69,12 @@ def _visible(values):
     return np.moveaxis(pixels, 1, -1) if pixels.shape[1] == 3 else pixels[:, 0]
 
 
+def enlarged(pixels, side: int = 224):
+    """A picture (H, W, ...) with every pixel repeated, as often as it takes to reach about `side` pixels; as it is where it has them."""
+    times = max(1, round(side / min(pixels.shape[:2])))
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)
+
+
 def reduced(images, side: int):
     """(N, C, H, W) -> the same with H and W at most `side`, by the means of square blocks; as it is where it fits."""
     block = -(-max(images.shape[2:]) // side)
@@ -116,3 +125,19 @@ def _relative(maps):
     high = np.percentile(maps, 99.5, axis=(1, 2), keepdims=True)
     high = np.where(high > low, high, maps.max(axis=(1, 2), keepdims=True))
     return np.clip((maps - low) / np.where(high > low, high - low, 1), 0, 1)
+
+
+def save_png(pixels, path: Path) -> Path:
+    """Write a picture, as `png` takes it, whole or not at all."""
+    write_file(path, png(pixels), what="the picture")
+    return path
+
+
+def save_gif(frames, path: Path, *, seconds: float = 0.1) -> Path:
+    """Write pictures of one size as an animation that repeats, whole or not at all; the last one stays for two seconds."""
+    file = io.BytesIO()
+    first, *rest = (Image.fromarray(frame) for frame in frames)
+    durations = [round(1000 * seconds)] * len(rest) + [2000]
+    first.save(file, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+    write_file(path, file.getvalue(), what="the animation")
+    return path
