@@ -135,6 +135,7 @@ def test_results_are_written_to_the_buffers_that_are_given(relu):
         assert backward_parameters(dout, cache, dw=dw, db=db)[0] is dw
         np.testing.assert_array_equal(dw, expected[1])
         np.testing.assert_array_equal(db, expected[2])
+        np.testing.assert_array_equal(getattr(kernels, f"{name}_backward_input")(dout, cache), expected[0])
 
 
 def test_a_buffer_of_another_shape_or_dtype_is_refused():

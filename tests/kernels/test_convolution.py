@@ -49,7 +49,9 @@ def check(name, x, w, b, conv_param, pool_param=POOL, *, rounding):
     results, values = [out, *gradients], [expected, *backward(dout)]
     if name != "conv_direct":
         results += getattr(convolution, f"{name}_backward_parameters")(dout, cache)
-        values += values[2:]
+        results.append(getattr(convolution, f"{name}_backward_input")(dout, cache))
+        values += [*values[2:], values[1]]
+        np.testing.assert_array_equal(results[-1], gradients[0])
     for result, value in zip(results, values, strict=True):
         if value is None:
             assert result is None

@@ -85,6 +85,9 @@ def check(x, w, b, geometry, *, rectify=False, pool=False, lay_out=channels_last
     assert without_dx is None
     np.testing.assert_array_equal(dw, gradients[1])
     np.testing.assert_array_equal(db, gradients[2])
+    dx, *nothing = direct.backward(dout, cache, need_parameters=False)
+    assert nothing == [None, None]
+    np.testing.assert_array_equal(dx, gradients[0])
     for array, before in zip((x, w), kept, strict=True):
         np.testing.assert_array_equal(array, before)
 

@@ -188,6 +188,9 @@ def test_results_are_written_to_the_buffers_that_are_given(F, need_dx):
                 np.testing.assert_array_equal(actual[0], dx)
             else:
                 assert actual[0] is None
+        alone, *nothing = winograd.backward(dout, cache, need_parameters=False)
+        assert nothing == [None, None]
+        np.testing.assert_array_equal(alone, winograd.backward(dout, cache)[0])
 
 
 def test_a_buffer_of_another_shape_or_dtype_is_refused():

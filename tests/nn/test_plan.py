@@ -1,6 +1,7 @@
 """A plan computes what its modules compute, step after step, in memory that it uses again."""
 
 import copy
+import dataclasses
 import tracemalloc
 
 import numpy as np
@@ -77,6 +78,12 @@ def frozen(layer):
     return layer
 
 
+def frozen_whole(layer):
+    for parameter in layer.parameters():
+        parameter.requires_grad = False
+    return layer
+
+
 # for images of 3 x 8 x 6
 IMAGE_NETWORKS = {
     "convolutions": lambda: [nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3, stride=2, bias=False)],
@@ -86,6 +93,16 @@ IMAGE_NETWORKS = {
     "conv, norm, ReLU": lambda: [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.BatchNorm2d(5), nn.GELU()],
     "group norm": lambda: [nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.GroupNorm(3, 6)],
     "frozen parameters": lambda: [frozen(nn.Conv2d(3, 4, 3)), frozen(nn.BatchNorm2d(4)), nn.GELU(), frozen(nn.Conv2d(4, 5, 3))],
+    "frozen layers": lambda: [
+        frozen_whole(nn.Conv2d(3, 4, 3)),
+        nn.Conv2d(4, 5, 3),
+        nn.ReLU(),
+        frozen_whole(nn.Conv2d(5, 5, 3, padding=1)),
+        nn.ReLU(),
+        frozen_whole(nn.BatchNorm2d(5)),
+        nn.GELU(),
+    ],
+    "a frozen residual": lambda: [nn.Conv2d(3, 4, 3, padding=1), frozen_whole(block()), nn.ReLU()],
     "residual": lambda: [nn.Conv2d(3, 4, 3, padding=1), block(), nn.ReLU(), block(), nn.ReLU()],
     "residual with a shortcut": lambda: [
         nn.Conv2d(3, 4, 3, padding=1),
@@ -151,6 +168,49 @@ def test_a_plan_is_its_modules(name, dtype):
     for model in (planned, plain):
         model.eval()
     assert_close(plan.evaluate(x), plain(x), "scores in eval mode")
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, *IMAGE_NETWORKS])
+def test_a_plan_gives_the_gradient_of_the_input_when_asked(name):
+    planned, plain = make(name, np.float64), make(name, np.float64)
+    rng = np.random.default_rng(3)
+    x, dout = rng.standard_normal((7, 3, 4) if name in NETWORKS else (7, *IMAGE)), rng.standard_normal((7, 5))
+    plan, found = Plan(planned), []
+    for _ in range(2):
+        for model in (planned, plain):
+            set_generators(model, 0)
+        plan.forward(x)
+        found.append(plan.backward(dout, need_dx=True))
+        plain(x)
+        assert_close(found[-1], plain.backward(dout), "dx")
+        frozen_whole(planned)  # the same bits without the gradients of the parameters
+        planned.zero_grad()
+    np.testing.assert_array_equal(*found)
+    assert all(parameter.grad is None for parameter in planned.parameters())
+    plan.forward(x)
+    assert plan.backward(dout) is None
+
+
+@pytest.mark.parametrize("make_layer", [lambda: nn.Linear(4, 3), lambda: nn.Conv2d(4, 3, 2), lambda: nn.Conv2d(4, 3, 1, bias=False)])
+@pytest.mark.parametrize("planned", [False, True])
+def test_the_gradients_of_a_frozen_layer_are_not_computed(make_layer, planned):
+    def unexpected(*arguments, **options):
+        raise AssertionError("gradients of frozen parameters were computed")
+
+    layer = frozen_whole(make_layer())
+    entries = {"affine", "affine_relu", "conv", "conv_relu"}
+    refusing = {name: getattr(nn.KERNELS, name)._replace(backward=unexpected, backward_parameters=unexpected) for name in entries}
+    model = nn.Sequential(layer, nn.ReLU())
+    functions = dataclasses.replace(nn.KERNELS, **refusing)
+    for module in model.modules():
+        module.functions = functions
+    x = np.random.default_rng(0).standard_normal((2, 4) if isinstance(layer, nn.Linear) else (2, 4, 3, 3)).astype(np.float32)
+    if planned:
+        plan = Plan(model)
+        dx = plan.backward(np.ones_like(plan.forward(x)), need_dx=True)
+    else:
+        dx = model.backward(np.ones_like(model(x)))
+    assert dx.shape == x.shape
 
 
 def trained(planned, plain):

@@ -22,6 +22,7 @@ from chainrule.cli import (
     train,
     tune,
     verify,
+    visualize,
 )
 from chainrule.cli.console import sentence, show_warnings
 from chainrule.cli.options import ManyValues
@@ -46,6 +47,7 @@ app.add_typer(experiment.app, name="experiment")
 app.command(name="tune", cls=ManyValues, epilog=tune.EXAMPLES)(tune.tune)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
 app.command(name="predict", epilog=predict.EXAMPLES)(predict.predict)
+app.add_typer(visualize.app, name="visualize", epilog=visualize.EXAMPLES)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
 app.command(name="verify", cls=ManyValues, epilog=verify.EXAMPLES)(verify.verify)
 app.command(name="summary", cls=ManyValues, epilog=summary.EXAMPLES)(summary.summary)

@@ -57,14 +57,10 @@ def predict(
 
 
 def _most_probable(network, path, top):
-    import numpy as np
-
     from chainrule.visualization import read_image
 
-    (scores,) = network.scores(network.prepare(read_image(path)))
-    if not np.isfinite(scores).all():
+    (probabilities,) = network.probabilities(network.prepare(read_image(path)))
+    if not (probabilities == probabilities).all():  # NaN
         raise ValueError(f"{path}: the scores of {network.name} are not finite numbers")
-    exponentials = np.exp(scores.astype(np.float64) - scores.max())
-    probabilities = exponentials / exponentials.sum()
-    order = np.argsort(-probabilities, kind="stable")[:top]
+    order = (-probabilities).argsort(kind="stable")[:top]
     return [{"index": int(index), "name": network.classes[index], "probability": float(probabilities[index])} for index in order]

@@ -26,7 +26,7 @@ def report(
 ):
     """Write report.html: curves, configuration, confusion matrix, samples, first-layer weights, in one page that opens offline."""
     from chainrule.training import Run, load_run
-    from chainrule.training.report import write_report
+    from chainrule.visualization.report import write_report
 
     announce_compilation()
     run = Run.open(runs, name)

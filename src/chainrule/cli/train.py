@@ -126,7 +126,7 @@ def _run(run, trainer, settings, data, *, resumed, tensorboard, csv):
     from chainrule.training.build import check_same_data
     from chainrule.training.callbacks import write_csv
     from chainrule.training.configuration import store_end
-    from chainrule.training.report import write_report
+    from chainrule.visualization.report import write_report
 
     with run.lock():
         trainer.run = run

@@ -14,9 +14,11 @@ from chainrule.kernels.workspace import empty
 
 __all__ = [
     "affine_backward",
+    "affine_backward_input",
     "affine_backward_parameters",
     "affine_forward",
     "affine_relu_backward",
+    "affine_relu_backward_input",
     "affine_relu_backward_parameters",
     "affine_relu_forward",
 ]
@@ -45,13 +47,19 @@ def affine_forward(x, w, b, *, out=None):
 def affine_backward(dout, cache, *, dx=None, dw=None, db=None):
     """Gradients of `affine_forward`: dx like x, dw (D, M), db (M,), written to the buffers that are given."""
     x, w, b = cache
-    return _backward(dout, x, w, b, None, dx, dw, db, True)
+    return _backward(dout, x, w, b, None, dx, dw, db)
 
 
 def affine_backward_parameters(dout, cache, *, dw=None, db=None):
     """dw and db alone: the first layer of a network needs no dx, which costs as much as dw."""
     x, w, b = cache
-    return _backward(dout, x, w, b, None, None, dw, db, False)[1:]
+    return _backward(dout, x, w, b, None, None, dw, db, need_dx=False)[1:]
+
+
+def affine_backward_input(dout, cache):
+    """dx alone: of a layer whose parameters are frozen."""
+    x, w, b = cache
+    return _backward(dout, x, w, b, None, None, None, None, need_parameters=False)[0]
 
 
 def affine_relu_forward(x, w, b, *, out=None):
@@ -66,13 +74,19 @@ def affine_relu_forward(x, w, b, *, out=None):
 def affine_relu_backward(dout, cache, *, dx=None, dw=None, db=None):
     """Gradients of `affine_relu_forward`: dx like x, dw (D, M), db (M,), written to the buffers that are given."""
     x, w, b, out = cache
-    return _backward(dout, x, w, b, out, dx, dw, db, True)
+    return _backward(dout, x, w, b, out, dx, dw, db)
 
 
 def affine_relu_backward_parameters(dout, cache, *, dw=None, db=None):
     """dw and db alone, for the first layer of a network."""
     x, w, b, out = cache
-    return _backward(dout, x, w, b, out, None, dw, db, False)[1:]
+    return _backward(dout, x, w, b, out, None, dw, db, need_dx=False)[1:]
+
+
+def affine_relu_backward_input(dout, cache):
+    """dx alone: of a layer whose parameters are frozen."""
+    x, w, b, out = cache
+    return _backward(dout, x, w, b, out, None, None, None, need_parameters=False)[0]
 
 
 def _forward(x, w, b, out, rectify):
@@ -90,8 +104,8 @@ def _forward(x, w, b, out, rectify):
     return deliver(target, out)
 
 
-def _backward(dout, x, w, b, out, dx, dw, db, with_dx):
-    """dx (None unless with_dx), dw, db; `out` is the rectified output, or None for a layer without ReLU."""
+def _backward(dout, x, w, b, out, dx, dw, db, *, need_dx=True, need_parameters=True):
+    """dx, dw, db, or None for those that are not needed; `out` is the rectified output, or None for a layer without ReLU."""
     D, M = w.shape
     N = len(x)
     if dout.shape != (N, M):
@@ -104,13 +118,14 @@ def _backward(dout, x, w, b, out, dx, dw, db, with_dx):
     if out is not None:
         dout, g = g, empty((N * M,), x.dtype)
         matmul.keep_positive(dout, flat(out), g)
-    dw_target, db_target = room(dw, "dw", (D, M), x.dtype), room(db, "db", (M,), x.dtype)
-    dx_target = room(dx, "dx", x.shape, x.dtype) if with_dx else None
-    dx_flat = dw_target.reshape(-1)[:0] if dx_target is None else dx_target.reshape(-1)
+    nothing = np.empty(0, x.dtype)
+    dw_target, db_target = (room(dw, "dw", (D, M), x.dtype), room(db, "db", (M,), x.dtype)) if need_parameters else (nothing, nothing)
+    dx_target = room(dx, "dx", x.shape, x.dtype) if need_dx else nothing
     w_flat, row_stride, column_stride = _matrix(w)
-    arguments = (flat(x), w_flat, row_stride, column_stride, g, dx_flat, dw_target.reshape(-1), db_target, N, D, M)
+    arguments = (flat(x), w_flat, row_stride, column_stride, g, dx_target.reshape(-1), dw_target.reshape(-1), db_target, N, D, M)
     run(matmul.affine_backward, arguments, 1 if N * D * M < SERIAL else threads())
-    return None if dx_target is None else deliver(dx_target, dx), deliver(dw_target, dw), deliver(db_target, db)
+    gradients = deliver(dw_target, dw), deliver(db_target, db)
+    return deliver(dx_target, dx) if need_dx else None, *(gradients if need_parameters else (None, None))
 
 
 def _matrix(w):

@@ -15,17 +15,21 @@ from chainrule.kernels.pooling import max_pool_backward, max_pool_forward
 
 __all__ = [
     "conv_backward",
+    "conv_backward_input",
     "conv_backward_parameters",
     "conv_direct_backward",
     "conv_direct_forward",
     "conv_forward",
     "conv_pool_backward",
+    "conv_pool_backward_input",
     "conv_pool_backward_parameters",
     "conv_pool_forward",
     "conv_relu_backward",
+    "conv_relu_backward_input",
     "conv_relu_backward_parameters",
     "conv_relu_forward",
     "conv_relu_pool_backward",
+    "conv_relu_pool_backward_input",
     "conv_relu_pool_backward_parameters",
     "conv_relu_pool_forward",
 ]
@@ -60,6 +64,11 @@ def conv_backward_parameters(dout, cache, *, dw=None, db=None):
     return _backward("conv_backward_parameters", dout, cache, dw, db, need_dx=False)[1:]
 
 
+def conv_backward_input(dout, cache):
+    """dx alone: of a layer whose parameters are frozen."""
+    return _backward("conv_backward_input", dout, cache, need_parameters=False)[0]
+
+
 def conv_relu_forward(x, w, b, conv_param, *, out=None):
     """As `chainrule.functional.conv_relu_forward`, in one pass: max(0, convolution). Arguments as `conv_forward`.
 
@@ -76,6 +85,11 @@ def conv_relu_backward(dout, cache, *, dw=None, db=None):
 def conv_relu_backward_parameters(dout, cache, *, dw=None, db=None):
     """dw and db alone, for the first layer of a network."""
     return _backward("conv_relu_backward_parameters", dout, cache, dw, db, need_dx=False)[1:]
+
+
+def conv_relu_backward_input(dout, cache):
+    """dx alone: of a layer whose parameters are frozen."""
+    return _backward("conv_relu_backward_input", dout, cache, need_parameters=False)[0]
 
 
 def conv_pool_forward(x, w, b, conv_param, pool_param, *, out=None):
@@ -107,6 +121,11 @@ def conv_pool_backward_parameters(dout, cache, *, dw=None, db=None):
     return _backward("conv_pool_backward_parameters", dout, cache, dw, db, need_dx=False)[1:]
 
 
+def conv_pool_backward_input(dout, cache):
+    """dx alone: of a layer whose parameters are frozen."""
+    return _backward("conv_pool_backward_input", dout, cache, need_parameters=False)[0]
+
+
 def conv_relu_pool_forward(x, w, b, conv_param, pool_param, *, out=None):
     """As `chainrule.functional.conv_relu_pool_forward`. Arguments, and what is done in one pass, as `conv_pool_forward`."""
     return _forward("conv_relu_pool_forward", x, w, b, conv_param, pool_param, rectify=True, out=out)
@@ -120,6 +139,11 @@ def conv_relu_pool_backward(dout, cache, *, dw=None, db=None):
 def conv_relu_pool_backward_parameters(dout, cache, *, dw=None, db=None):
     """dw and db alone, for the first layer of a network."""
     return _backward("conv_relu_pool_backward_parameters", dout, cache, dw, db, need_dx=False)[1:]
+
+
+def conv_relu_pool_backward_input(dout, cache):
+    """dx alone: of a layer whose parameters are frozen."""
+    return _backward("conv_relu_pool_backward_input", dout, cache, need_parameters=False)[0]
 
 
 def conv_direct_forward(x, w, b, conv_param, *, out=None):
@@ -156,12 +180,12 @@ def _forward(function, x, w, b, conv_param, pool_param=None, *, rectify=False, w
     return result, (backward, cache, result.shape, result.dtype, pool_cache)
 
 
-def _backward(function, dout, cache, dw, db, *, need_dx=True):
+def _backward(function, dout, cache, dw=None, db=None, *, need_dx=True, need_parameters=True):
     backward, inner, shape, dtype, pool_cache = cache
     check_shape(function, "dout", dout, shape, "the shape of the output")
     if pool_cache is not None:
         dout = (functional.max_pool_backward_naive if backward is _naive_backward else max_pool_backward)(dout, pool_cache)
-    return backward(dout.astype(dtype, copy=False), inner, need_dx=need_dx, dw=dw, db=db)
+    return backward(dout.astype(dtype, copy=False), inner, dw=dw, db=db, need_dx=need_dx, need_parameters=need_parameters)
 
 
 def _fuses(pooled, conv_output):
@@ -186,9 +210,11 @@ def _naive_forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
     return written(result, "out", out), (cache, relu_cache)
 
 
-def _naive_backward(dout, cache, *, need_dx=True, dw=None, db=None):
+def _naive_backward(dout, cache, *, need_dx=True, need_parameters=True, dw=None, db=None):
     conv_cache, relu_cache = cache
     if relu_cache is not None:
         dout = functional.relu_backward(dout, relu_cache)
     dx, dw_result, db_result = functional.conv_backward_naive(dout, conv_cache)
+    if not need_parameters:
+        return dx, None, None
     return dx if need_dx else None, written(dw_result, "dw", dw), None if db_result is None else written(db_result, "db", db)

@@ -65,7 +65,7 @@ def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
     return result, (x, w, b is not None, geometry, target if rectify and not pool else None, winners if pool else None)
 
 
-def backward(dout, cache, *, need_dx=True, dw=None, db=None):
+def backward(dout, cache, *, need_dx=True, need_parameters=True, dw=None, db=None):
     """Gradients of `forward`.
 
     Parameters
@@ -73,15 +73,17 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     dout : like out
     cache : from `forward`
     need_dx : whether dx is wanted; it costs as much as dw
+    need_parameters : whether dw and db are
     dw, db : buffers like w and b, of any strides, to write to; default: new arrays, dw lying (KH, KW, C / groups, F)
 
     Returns
     -------
     dx : like x, channels-last in memory, or None
-    dw : like w
+    dw : like w, or None
     db : (F,), or None if there was no b
     """
-    x, w, with_db, geometry, out, winners = cache
+    x, w, has_bias, geometry, out, winners = cache
+    with_db = has_bias and need_parameters
     (N, C, H, W), F, (OH, OW), dtype = x.shape, len(w), geometry.output, x.dtype
     source, strides = _image_memory(x)
     gradient = channels_last(dout)
@@ -91,9 +93,7 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     compiled, parts = load("convolution"), 1 if N * OH * OW * w.size < SERIAL else threads()
     groups = 1 if tables.depthwise else geometry.groups
     dx = empty((N if need_dx else 0, H, W, C), dtype)
-    dw_target = room(dw, "dw", w.shape, dtype, TAPS)
-    db_target = empty((F if with_db else 0,), dtype)
-    packed, partial = empty((tables.packed,), dtype), empty((parts, tables.partial), dtype)
+    packed, partial = empty((tables.packed,), dtype), empty((parts, tables.partial if need_parameters else 0), dtype)
     if need_dx:
         strides_of_w = w_strides[0], w_strides[0 if tables.depthwise else 1], F // groups * w_strides[0]
         run(compiled.pack_weights, (packed, weights, strides_of_w, w_taps, tables.each, C // groups, groups, tables.walk.walks), parts)
@@ -105,6 +105,9 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
         True if tables.depthwise else None,
     )  # fmt: skip
     run(compiled.backward, arguments, parts)
+    if not need_parameters:
+        return channels_first(dx), None, None
+    dw_target, db_target = room(dw, "dw", w.shape, dtype, TAPS), empty((F if with_db else 0,), dtype)
     sums = partial, dw_target.reshape(-1), db_target, len(tables.steps), F // groups, groups, with_db
     run(compiled.add_partials, sums, parts)
     db_result = None if not with_db else db_target if db is None else deliver(db_target, db)

@@ -79,7 +79,7 @@ def forward(x, w, b, geometry, *, rectify=False, pool=False, out=None):
     return result, (rows, w, b is not None, geometry, wide if rectify and not pool else None, winners if pool else None)
 
 
-def backward(dout, cache, *, need_dx=True, dw=None, db=None):
+def backward(dout, cache, *, need_dx=True, need_parameters=True, dw=None, db=None):
     """Gradients of `forward`.
 
     Parameters
@@ -87,13 +87,14 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     dout : like out
     cache : from `forward`
     need_dx : False leaves dx out, which costs as much as dw
+    need_parameters : False leaves dw and db out
     dw : (F, C, 3, 3), to write to, fastest as (3, 3, C, F) in memory; default: a new array of that memory
     db : (F,), to write to; default: a new array
 
     Returns
     -------
     dx : (N, C, H, W), channels-last in memory, or None
-    dw : (F, C, 3, 3)
+    dw : (F, C, 3, 3), or None
     db : (F,), or None without a bias
     """
     rows, w, has_bias, geometry, out, winners = cache
@@ -106,7 +107,9 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
     parts = _parts(sizes)
     U = _packed(w.transpose(2, 3, 0, 1), sizes.F, sizes.C_packed, parts) if need_dx else np.empty(0, dtype)
     dx = empty(rows.shape if need_dx else (0,), dtype)
-    dU, db_sums = empty((parts, 36, sizes.C_rows, sizes.F_packed), dtype), empty((parts, sizes.F_packed if has_bias else 0), dtype)
+    has_db = has_bias and need_parameters
+    dU = empty((parts, 36, sizes.C_rows, sizes.F_packed) if need_parameters else (0,), dtype)
+    db_sums = empty((parts, sizes.F_packed if has_db else 0), dtype)
     row = sizes.W * sizes.C, sizes.OW * sizes.F
     scratch = _scratch(sizes, 3, 4 * row[0] + max(6 * row[0], 8 * row[1]), dtype, parts)
     arguments = (
@@ -114,25 +117,28 @@ def backward(dout, cache, *, need_dx=True, dw=None, db=None):
         (np.empty(0, np.uint8) if winners is None else winners).reshape(-1), mode, dx.reshape(-1), dU.reshape(-1), db_sums.reshape(-1),
         sizes, scratch,
     )  # fmt: skip
+    run(compiled.backward, arguments, parts)
+    dx = channels_first(dx)[:, :channels] if need_dx else None
+    if not need_parameters:
+        return dx, None, None
     shape = (3, 3, sizes.C, sizes.F)
     target = None if dw is None or dw.dtype != dtype else dw.transpose(2, 3, 1, 0)
     direct = target is not None and target.flags.carray and target.shape == shape
     if target is None or not direct:
         target = empty(shape, dtype)
-    run(compiled.backward, arguments, parts)
     run(compiled.unpack_weights, (dU.reshape(-1), parts, target.reshape(-1), sizes), parts)
     gradient = target[:, :, :channels, :filters].transpose(3, 2, 0, 1)
     if dw is None:
         dw = gradient
     elif not direct:
         dw[...] = gradient
-    if not has_bias:
+    if not has_db:
         db = None
     elif db is None:
         db = db_sums[:, :filters].sum(axis=0)
     else:
         db[...] = db_sums[:, :filters].sum(axis=0)
-    return channels_first(dx)[:, :channels] if need_dx else None, dw, db
+    return dx, dw, db
 
 
 def _parts(sizes):

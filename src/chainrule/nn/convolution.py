@@ -5,7 +5,7 @@ import numpy as np
 from chainrule.functional.geometry import conv_geometry, conv_transpose_geometry
 from chainrule.nn.images import check_image, pair
 from chainrule.nn.layer import Layer
-from chainrule.nn.module import Parameter, check_sizes
+from chainrule.nn.module import Parameter, check_sizes, learn
 from chainrule.nn.parameters import reset_uniformly, uninitialized
 
 __all__ = ["Conv2d", "ConvTranspose2d"]
@@ -38,6 +38,11 @@ class _Convolution(Layer):
 
     def backward(self, dout):
         """dout (N, F, OH, OW) -> dx (N, C, H, W); adds to the gradients of weight and bias."""
+        functions = getattr(self.functions, self.entry)
+        if functions.backward_input is not None and not learn(self.weight, self.bias):
+            cache, *like_out = self.cached()
+            self.check_dout(dout, *like_out)
+            return functions.backward_input(dout, cache)
         dx, dw, db = super().backward(dout)
         self.weight.accumulate(dw)
         if self.bias is not None:

@@ -18,11 +18,16 @@ __all__ = ["KERNELS", "REFERENCE", "Functions", "Pair"]
 
 
 class Pair(NamedTuple):
-    """forward(x, ...) -> (out, cache), backward(dout, cache) -> gradients, and, for the first layer of a network, those but dx."""
+    """forward(x, ...) -> (out, cache) and backward(dout, cache) -> gradients.
+
+    Of the gradients, `backward_parameters` computes those but dx, for the first layer of a network; `backward_input` dx alone, for a layer
+    whose parameters are frozen.
+    """
 
     forward: Callable
     backward: Callable
     backward_parameters: Callable | None = None
+    backward_input: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,8 @@ REFERENCE = Functions(
 # Where a kernel is not named, NumPy is already as fast: the definition serves both.
 KERNELS = replace(
     REFERENCE,
-    affine=Pair(kernels.affine_forward, kernels.affine_backward, kernels.affine_backward_parameters),
-    conv=Pair(kernels.conv_forward, kernels.conv_backward, kernels.conv_backward_parameters),
+    affine=Pair(kernels.affine_forward, kernels.affine_backward, kernels.affine_backward_parameters, kernels.affine_backward_input),
+    conv=Pair(kernels.conv_forward, kernels.conv_backward, kernels.conv_backward_parameters, kernels.conv_backward_input),
     max_pool=Pair(kernels.max_pool_forward, kernels.max_pool_backward),
     avg_pool=Pair(kernels.avg_pool_forward, kernels.avg_pool_backward),
     adaptive_avg_pool=Pair(kernels.adaptive_avg_pool_forward, kernels.adaptive_avg_pool_backward),
@@ -110,11 +115,25 @@ KERNELS = replace(
     softmax_loss=kernels.softmax_loss,
     add=kernels.add,
     contiguous=contiguous,
-    affine_relu=Pair(kernels.affine_relu_forward, kernels.affine_relu_backward, kernels.affine_relu_backward_parameters),
+    affine_relu=Pair(
+        kernels.affine_relu_forward,
+        kernels.affine_relu_backward,
+        kernels.affine_relu_backward_parameters,
+        kernels.affine_relu_backward_input,
+    ),
     batchnorm_relu=Pair(kernels.batchnorm_relu_forward, kernels.batchnorm_relu_backward),
-    conv_relu=Pair(kernels.conv_relu_forward, kernels.conv_relu_backward, kernels.conv_relu_backward_parameters),
-    conv_pool=Pair(kernels.conv_pool_forward, kernels.conv_pool_backward, kernels.conv_pool_backward_parameters),
-    conv_relu_pool=Pair(kernels.conv_relu_pool_forward, kernels.conv_relu_pool_backward, kernels.conv_relu_pool_backward_parameters),
+    conv_relu=Pair(
+        kernels.conv_relu_forward, kernels.conv_relu_backward, kernels.conv_relu_backward_parameters, kernels.conv_relu_backward_input
+    ),
+    conv_pool=Pair(
+        kernels.conv_pool_forward, kernels.conv_pool_backward, kernels.conv_pool_backward_parameters, kernels.conv_pool_backward_input
+    ),
+    conv_relu_pool=Pair(
+        kernels.conv_relu_pool_forward,
+        kernels.conv_relu_pool_backward,
+        kernels.conv_relu_pool_backward_parameters,
+        kernels.conv_relu_pool_backward_input,
+    ),
     spatial_batchnorm_relu=Pair(kernels.spatial_batchnorm_relu_forward, kernels.spatial_batchnorm_relu_backward),
     spatial_batchnorm_gelu=Pair(kernels.spatial_batchnorm_gelu_forward, kernels.spatial_batchnorm_gelu_backward),
     spatial_batchnorm_add_relu=Pair(kernels.spatial_batchnorm_add_relu_forward, kernels.spatial_batchnorm_add_relu_backward),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.nn.module import Module, Parameter, check_sizes
+from chainrule.nn.module import Module, Parameter, check_sizes, learn
 from chainrule.nn.parameters import reset_uniformly, uninitialized
 
 __all__ = ["Linear", "Scale"]
@@ -49,10 +49,14 @@ class Linear(Module):
         """dout (..., out_features) -> dx (..., in_features); adds to the gradients of weight and bias."""
         cache, *like_out = self.cached()
         self.check_dout(dout, *like_out)
-        dx, dw, db = self.functions.affine.backward(dout.reshape(-1, self.out_features), cache)
-        self.weight.accumulate(dw.T)
-        if self.bias is not None:
-            self.bias.accumulate(db)
+        rows, functions = dout.reshape(-1, self.out_features), self.functions.affine
+        if functions.backward_input is not None and not learn(self.weight, self.bias):
+            dx = functions.backward_input(rows, cache)
+        else:
+            dx, dw, db = functions.backward(rows, cache)
+            self.weight.accumulate(dw.T)
+            if self.bias is not None:
+                self.bias.accumulate(db)
         return dx if dout.ndim == 2 else dx.reshape(*dout.shape[:-1], self.in_features)
 
     def check_input(self, x):

@@ -81,6 +81,11 @@ class Parameter:
         return f"Parameter(shape={self.shape}, dtype={self.dtype}{'' if self.requires_grad else ', requires_grad=False'})"
 
 
+def learn(*parameters: Parameter | None) -> bool:
+    """Whether any of them gets a gradient; None stands for one that the layer does not have."""
+    return any(parameter is not None and parameter.requires_grad for parameter in parameters)
+
+
 def _no_forward(self, *inputs):
     raise NotImplementedError(f"{type(self).__name__} defines no forward(x)")
 

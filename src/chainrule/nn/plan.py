@@ -13,7 +13,7 @@ from chainrule.nn.activations import GELU, ReLU
 from chainrule.nn.containers import Named, Residual, Sequential
 from chainrule.nn.convolution import Conv2d
 from chainrule.nn.linear import Linear
-from chainrule.nn.module import Module, Parameter
+from chainrule.nn.module import Module, Parameter, learn
 from chainrule.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm
 from chainrule.nn.pooling import MaxPool2d
 
@@ -24,8 +24,8 @@ class Plan:
     """Forward and backward pass of a network in training: neighbours fused, every array let go as soon as no later pass needs it.
 
     `backward` replaces the gradients of fused layers instead of adding to them: it is for a loop that clears the gradients at every step.
-    The gradient of the network's input is not computed. Within a `with Workspace():` block the memory that is let go is what the next
-    layers, and the next step, write to.
+    The gradient of the network's input is computed only when asked for; where all parameters of a layer are frozen, theirs are not. Within
+    a `with Workspace():` block the memory that is let go is what the next layers, and the next step, write to.
 
     Parameters
     ----------
@@ -39,9 +39,15 @@ class Plan:
         """The output for x, with what `backward` needs kept."""
         return _forward(self.steps, x)
 
-    def backward(self, dout):
-        """Set the gradients of all parameters; what `forward` kept is let go."""
-        _backward(self.steps, dout, need_dx=False)
+    def backward(self, dout, need_dx=False):
+        """Set the gradients of all parameters that are learned; what `forward` kept is let go.
+
+        Parameters
+        ----------
+        dout : like the output
+        need_dx : return the gradient of the network's input, else None (default False)
+        """
+        return _backward(self.steps, dout, need_dx)
 
     def evaluate(self, x):
         """The output for x alone: no layer keeps anything."""
@@ -81,7 +87,12 @@ class _Step:
 
     def __init__(self, modules, where):
         self.modules, self.where = modules, where
-        self.learns = any(parameter.requires_grad for module in modules for parameter in module.parameters())
+        self._parameters = [parameter for module in modules for parameter in module.parameters()]
+
+    @property
+    def learns(self):
+        """Whether there is a parameter that is not frozen now."""
+        return learn(*self._parameters)
 
     def forward(self, x, keep):
         self._x_shape = np.shape(x)
@@ -152,9 +163,11 @@ class _Fused(_Step):
 
 
 class _Product(_Fused):
-    """A layer with a weight, whose gradients are written in place, and that of its input only where somebody needs it."""
+    """A layer with a weight: gradients are written in place, and computed only where somebody needs them."""
 
     def gradients(self, dout, cache, need_dx):
+        if self.pair.backward_input is not None and not self.learns:
+            return self.pair.backward_input(dout, cache)
         weight, bias = self.layer.weight, self.layer.bias
         buffers = {"dw": self.as_given(weight.grad_memory()), "db": None if bias is None else bias.grad_memory()}
         if need_dx:
@@ -209,7 +222,7 @@ class _Norm(_Fused):
 
     def gradients(self, dout, cache, need_dx):
         weight, bias = self.layer.weight, self.layer.bias
-        dgamma, dbeta = (self.as_given(parameter.grad_memory()) for parameter in (weight, bias))
+        dgamma, dbeta = (self.as_given(parameter.grad_memory()) if parameter.requires_grad else None for parameter in (weight, bias))
         *dx, _, _ = self.pair.backward(dout, cache, dgamma=dgamma, dbeta=dbeta)
         _written(weight, bias)
         return dx[0] if len(dx) == 1 else dx

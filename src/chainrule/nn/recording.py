@@ -1,6 +1,6 @@
 """Look inside a forward and a backward pass: every layer's input, output and gradient."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,18 +25,32 @@ class LayerRecord:
 
 
 @contextmanager
-def record_layers(model: Module) -> Iterator[list[LayerRecord]]:
-    """Within the block, every call of a layer (a module without children) of `model` is recorded, in the order of the forward pass.
+def record_layers(model: Module, names: Collection[str] | None = None) -> Iterator[list[LayerRecord]]:
+    """Within the block, the calls of `model`'s layers are recorded, in the order in which their forward passes end.
 
+    Parameters
+    ----------
+    model : network; what calls it must go through its modules (a Plan computes several at once)
+    names : of the modules to record, as in `named_modules` (default: every module without children)
+
+    Raises
+    ------
+    ValueError
+        The network has no module of such a name.
+
+    Examples
+    --------
     >>> with record_layers(model) as layers:
     ...     loss = criterion(model(images), labels)
     ...     model.backward(criterion.backward())
     >>> [(layer.name, layer.out.std()) for layer in layers]
     """
     records: list[LayerRecord] = []
-    leaves = [(name, module) for name, module in model.named_modules() if not list(module.named_children())]
-    before = [(module, {name: vars(module)[name] for name in ("forward", "backward") if name in vars(module)}) for _, module in leaves]
-    for name, module in leaves:
+    recorded = [(name, module) for name, module in model.named_modules() if _is_wanted(name, module, names)]
+    if names is not None and len(recorded) < len(names):
+        raise ValueError(f"there is no {', '.join(set(names) - {name for name, _ in recorded})} in this {type(model).__name__}")
+    before = [(module, {name: vars(module)[name] for name in ("forward", "backward") if name in vars(module)}) for _, module in recorded]
+    for name, module in recorded:
         _record(module, name, records)
     try:
         yield records
@@ -44,6 +58,10 @@ def record_layers(model: Module) -> Iterator[list[LayerRecord]]:
         for module, outer in before:
             del module.forward, module.backward  # the class's are back, or those of a block around this one
             vars(module).update(outer)
+
+
+def _is_wanted(name, module, names):
+    return name in names if names is not None else not list(module.named_children())
 
 
 def _record(module, name, records):

@@ -12,19 +12,18 @@ from chainrule.pytorch import nn, optim
 from chainrule.pytorch.devices import choose_device, placed
 from chainrule.pytorch.engine import TorchEngine
 from chainrule.pytorch.group import join_group
-from chainrule.pytorch.inference import dtype_of, scores
+from chainrule.pytorch.probe import TorchProbe
 from chainrule.pytorch.weights import copy_weights, to_arrays, to_tensors, torch_file
 
 __all__ = [
     "TorchEngine",
+    "TorchProbe",
     "choose_device",
     "copy_weights",
-    "dtype_of",
     "join_group",
     "nn",
     "optim",
     "placed",
-    "scores",
     "set_num_threads",
     "to_arrays",
     "to_tensors",

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule import nn
-from chainrule.kernels.workspace import Workspace
 from chainrule.models import MODELS
-from chainrule.nn.plan import Plan
+from chainrule.nn.probe import Probe
 from chainrule.visualization.images import fit
-from chainrule.weights import PUBLISHED, imagenet_classes, load_weights
+from chainrule.visualization.probes import probe
+from chainrule.weights import PUBLISHED, find_class, imagenet_classes, load_weights
 
-__all__ = ["Network", "load_network"]
+__all__ = ["Network", "load_network", "softmax"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +45,7 @@ class Network:
     @property
     def dtype(self) -> np.dtype:
         """float32 or float64, that of the module's parameters."""
-        if isinstance(self.module, nn.Module):
-            return next(self.module.parameters()).dtype
-        from chainrule import pytorch
-
-        return pytorch.dtype_of(self.module)
+        return self.probe.dtype
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """An image as the network takes it: cut to its size, grey if it sees one channel, normalized.
@@ -104,25 +100,39 @@ class Network:
         -------
         (N, classes)
         """
-        if not isinstance(self.module, nn.Module):
-            from chainrule import pytorch
+        return self.probe.scores(x)
 
-            return pytorch.scores(self.module, x)
-        self.module.eval()
-        with self._workspace:
-            return self._plan.evaluate(x)
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """The softmax of the scores, (N, classes) float64."""
+        return softmax(self.scores(x))
+
+    def stored(self, x: np.ndarray) -> np.ndarray:
+        """x (1, C, H, W) as it comes back from a file of 8-bit pixels."""
+        (pixels,) = self.to_pixels(x)
+        return self.prepare(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2))
+
+    def find_class(self, text: str) -> int:
+        """The index of the class that `text` names, as `chainrule.weights.find_class`."""
+        return find_class(self.classes, text)
+
+    def class_name(self, index: int) -> str:
+        """The first name of a class."""
+        return self.classes[index].split(", ")[0]
 
     @cached_property
-    def _plan(self):
-        return Plan(self.module)
-
-    @cached_property
-    def _workspace(self):
-        return Workspace()
+    def probe(self) -> Probe:
+        """The network looked into."""
+        return probe(self.module)
 
     @staticmethod
     def _column(values):
         return np.array(values, np.float64).reshape(1, -1, 1, 1)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """(N, classes) scores -> probabilities, float64."""
+    exponentials = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def load_network(

@@ -320,7 +320,10 @@ def forward(x, walk, weights, bias, rectify, out, filters, groups, batch, scratc
 def backward(
     x, pixels, steps, dout, places, out, winners, partial, with_db, dx, dx_walk, dx_weights, groups, batch, scratch, depthwise, parts, part
 ):  # fmt: skip
-    """dx of a part of the images, and this part's share of the sums dw and db, which it leaves in its row of `partial`."""
+    """dx of a part of the images, and this part's share of the sums dw and db, which it leaves in its row of `partial`.
+
+    dx or `partial` is empty if it is not wanted.
+    """
     N, together = batch
     C, F, lanes = x.frame[2], dout.frame[2], VECTOR_BYTES // dx.itemsize
     size, dout_size, dx_size = x.frame[5] * x.frame[6] * C, dout.frame[5] * dout.frame[6] * F, dx.size // N
@@ -333,16 +336,16 @@ def backward(
     for n in range(N * part // parts, N * (part + 1) // parts, together):
         images = min(together, N * (part + 1) // parts - n)
         for m in range(images):
-            if not x.in_place:
+            if sums.size and not x.in_place:
                 copy_image(image, m * size, x.frame, x.numbers, (n + m) * x.strides[0], x.strides)
             if not dout.in_place:
                 copy_gradient(gradient, m * dout_size, dout.frame, dout.numbers, out, winners, n + m, edge)
         base, dout_base = n * x.strides[0] if x.in_place else 0, n * dout_size if dout.in_place else 0
         count = images * (len(pixels) // together)
         each, columns = C // groups, F // groups
-        if depthwise is None:
+        if sums.size and depthwise is None:
             accumulate_groups(image, base, each, pixels, steps, gradient, dout_base, places, count, sums, columns, groups, at)
-        else:
+        elif sums.size:
             accumulate_channels(image, base, each, pixels, steps, gradient, dout_base, places, count, sums, columns, groups, at)
         if with_db:
             add_pixels(sums, sums.size - (F + lanes - 1) // lanes * lanes, gradient, dout_base, places, count, F, edge)

@@ -214,13 +214,17 @@ def column_sums(g, rows, columns, c0, c1, sums):
 
 @njit(**OPTIONS)
 def affine_backward(x, w, w_row_stride, w_column_stride, g, dx, dw, db, rows, depth, columns, parts, part):
-    """One part of dx = g @ w.T (skipped if dx is empty), of dw = x.T @ g and of db, the sums of g's columns. All arrays flat."""
+    """One part of dx = g @ w.T, of dw = x.T @ g and of db, the sums of g's columns; dx, or dw and db, are empty if they are not wanted.
+
+    All arrays flat.
+    """
     zero, one, none, no = np.int64(0), np.int64(1), db[:0], np.bool_(False)
     g_rows, w_transposed = Matrix(g, zero, columns, one), Matrix(w, zero, w_column_stride, w_row_stride)
-    product(Matrix(x, zero, one, depth), g_rows, none, Matrix(dw, zero, columns, one), depth, rows, columns, no, parts, part)
+    if dw.size:
+        product(Matrix(x, zero, one, depth), g_rows, none, Matrix(dw, zero, columns, one), depth, rows, columns, no, parts, part)
+        column_sums(g, rows, columns, columns * part // parts, columns * (part + 1) // parts, db)
     if dx.size:
         product(g_rows, w_transposed, none, Matrix(dx, zero, depth, one), rows, columns, depth, no, parts, part)
-    column_sums(g, rows, columns, columns * part // parts, columns * (part + 1) // parts, db)
 
 
 @njit(**OPTIONS)

@@ -367,7 +367,7 @@ def input_gradient_strip(dV, tile, sizes, strip, columns, carry, edge, dx):
 def backward(x, U, dout, out, winners, mode, dx, dU, db, sizes, scratch, parts, part):
     """dx (empty: none) of a part of the images; their share of dU (parts, 36, F_packed / width, C_rows, width) and db (parts, F_packed).
 
-    `mode` as in `gradient_strip`; U packed from the transposed weights; db empty: no bias. All arrays flat.
+    `mode` as in `gradient_strip`; U packed from the transposed weights; dU and db empty: they are not wanted. All arrays flat.
     """
     lanes, none = VECTOR_BYTES // x.itemsize, x[:0]
     width, row = (4 * sizes.TW + 2) * lanes, sizes.W * sizes.C
@@ -390,9 +390,11 @@ def backward(x, U, dout, out, winners, mode, dx, dU, db, sizes, scratch, parts, 
         count = min(sizes.group, high - start)
         tiles = count * sizes.TW
         for s in range(count):
-            input_strip(x, sizes, start + s, columns, edge, V, s * sizes.TW)
+            if dU.size:
+                input_strip(x, sizes, start + s, columns, edge, V, s * sizes.TW)
             gradient_strip(dout, out, winners, mode, sizes, start + s, dy_columns, edge, M, s * sizes.TW)
-        add_outer_products(V, M, sizes, tiles, start == low, sums)
+        if dU.size:
+            add_outer_products(V, M, sizes, tiles, start == low, sums)
         if db.size:
             add_rows_of(M, sizes, tiles, bias_sums)
         if dx.size:

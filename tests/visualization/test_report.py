@@ -20,8 +20,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
 from chainrule.data import Dataset, batches, digits
 from chainrule.training.history import History
-from chainrule.training.report import write_report
 from chainrule.training.run import Run
+from chainrule.visualization.report import write_report
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> {{ 7 * 7 }} {% raw %} &amp;"
 VOID = {"meta", "img", "wbr", "br"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from chainrule.training.pictures import data_url, image_pixels, png, reduced, weight_pixels
+from chainrule.visualization.pictures import data_url, image_pixels, png, reduced, weight_pixels
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from chainrule.training.charts import Series, line_chart, sparkline
 from chainrule.training.evaluation import evaluate
 from chainrule.training.history import epoch_rank
 from chainrule.training.pages import duration_text, number_text, percent_text, percent_tick, render
-from chainrule.training.pictures import data_url, image_pixels, reduced, weight_pixels
 from chainrule.training.storage import write_file
+from chainrule.visualization.pictures import data_url, image_pixels, reduced, weight_pixels
 
 __all__ = ["write_report"]
 

@@ -2,11 +2,14 @@
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-__all__ = ["data_url", "image_pixels", "png", "reduced", "weight_pixels"]
+from chainrule.training.storage import write_file
+
+__all__ = ["data_url", "enlarged", "heat", "image_pixels", "overlay", "png", "reduced", "save_gif", "save_png", "weight_pixels"]
 
 
 def png(pixels) -> bytes:
@@ -66,6 +69,12 @@ def _visible(values):
     return np.moveaxis(pixels, 1, -1) if pixels.shape[1] == 3 else pixels[:, 0]
 
 
+def enlarged(pixels, side: int = 224):
+    """A picture (H, W, ...) with every pixel repeated, as often as it takes to reach about `side` pixels; as it is where it has them."""
+    times = max(1, round(side / min(pixels.shape[:2])))
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)
+
+
 def reduced(images, side: int):
     """(N, C, H, W) -> the same with H and W at most `side`, by the means of square blocks; as it is where it fits."""
     block = -(-max(images.shape[2:]) // side)
@@ -75,3 +84,60 @@ def reduced(images, side: int):
     rows, columns = np.arange(0, height, block), np.arange(0, width, block)
     sums = np.add.reduceat(np.add.reduceat(images.astype(np.float64), rows, axis=2), columns, axis=3)
     return sums / np.outer(np.diff(rows, append=height), np.diff(columns, append=width))  # the last blocks may be smaller
+
+
+def heat(maps):
+    """Numbers as colours: each map from its smallest value, black, to its 99.5th percentile, bright (matplotlib's inferno).
+
+    Parameters
+    ----------
+    maps : (N, H, W), finite
+
+    Returns
+    -------
+    (N, H, W, 3) uint8
+    """
+    from matplotlib import colormaps
+
+    return np.round(255 * colormaps["inferno"](_relative(maps))[..., :3]).astype(np.uint8)
+
+
+def overlay(pixels, maps):
+    """Images, grey and dimmed, under the colours of `heat`; the greater the number, the less is seen of the image.
+
+    Parameters
+    ----------
+    pixels : (N, H, W) or (N, H, W, 3) uint8
+    maps : (N, H, W), finite
+
+    Returns
+    -------
+    (N, H, W, 3) uint8
+    """
+    grey = pixels if pixels.ndim == 3 else pixels @ np.array([0.299, 0.587, 0.114])
+    share = 0.25 + 0.65 * _relative(maps)[..., None]
+    return np.round((1 - share) * 0.8 * grey[..., None] + share * heat(maps)).astype(np.uint8)
+
+
+def _relative(maps):
+    """Each map between 0, its smallest value, and 1, its 99.5th percentile: a few pixels of an extreme would leave the rest dark."""
+    low = maps.min(axis=(1, 2), keepdims=True)
+    high = np.percentile(maps, 99.5, axis=(1, 2), keepdims=True)
+    high = np.where(high > low, high, maps.max(axis=(1, 2), keepdims=True))
+    return np.clip((maps - low) / np.where(high > low, high - low, 1), 0, 1)
+
+
+def save_png(pixels, path: Path) -> Path:
+    """Write a picture, as `png` takes it, whole or not at all."""
+    write_file(path, png(pixels), what="the picture")
+    return path
+
+
+def save_gif(frames, path: Path, *, seconds: float = 0.1) -> Path:
+    """Write pictures of one size as an animation that repeats, whole or not at all; the last one stays for two seconds."""
+    file = io.BytesIO()
+    first, *rest = (Image.fromarray(frame) for frame in frames)
+    durations = [round(1000 * seconds)] * len(rest) + [2000]
+    first.save(file, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+    write_file(path, file.getvalue(), what="the animation")
+    return path
