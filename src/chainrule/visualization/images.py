@@ -10,7 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from chainrule.training.storage import read_file
 
-__all__ = ["fit", "read_image"]
+__all__ = ["decode_image", "fit", "read_image"]
 
 LEAST_SIDE = 8  # pixels; there is nothing to see on less
 MOST_PIXELS = 100_000_000  # 300 MB decoded; the header says so before anything is
@@ -36,23 +36,27 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     OSError
         if it cannot be read.
     """
-    content = read_file(path)
+    return decode_image(read_file(path), path)
+
+
+def decode_image(content: bytes, name: str | os.PathLike) -> np.ndarray:
+    """As `read_image`, of what is in memory already; `name` is what errors call it."""
     if not content:
-        raise ValueError(f"{path} is empty; expected an image")
+        raise ValueError(f"{name} is empty; expected an image")
     with _alone, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd EXIF data, and of large images before their size is looked at here
         try:
             image = Image.open(io.BytesIO(content))
-            _check_size(path, *image.size)
+            _check_size(name, *image.size)
             pixels = np.asarray(_seen(image))
         except UnidentifiedImageError:
-            raise ValueError(f"{path} is not an image, or of a format that is not read; JPEG and PNG are") from None
+            raise ValueError(f"{name} is not an image, or of a format that is not read; JPEG and PNG are") from None
         except Image.DecompressionBombError:
-            raise ValueError(_too_large(path)) from None
+            raise ValueError(_too_large(name)) from None
         except _Unsuitable:
             raise
         except Exception as error:  # decoders fed with nonsense fail in as many ways as there are formats
-            raise ValueError(f"{path} is a damaged or truncated image ({error or type(error).__name__}); use another copy") from error
+            raise ValueError(f"{name} is a damaged or truncated image ({error or type(error).__name__}); use another copy") from error
     return pixels
 
 
