@@ -6,9 +6,26 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli import bench, compare, data, doctor, evaluate, experiment, export, models, report, runs, summary, train, tune, verify
+from chainrule.cli import (
+    bench,
+    compare,
+    data,
+    doctor,
+    evaluate,
+    experiment,
+    explore,
+    export,
+    models,
+    report,
+    runs,
+    summary,
+    train,
+    tune,
+    verify,
+)
 from chainrule.cli.console import show_warnings
 from chainrule.cli.options import ManyValues
+from chainrule.messages import EXPLAINED, sentence
 
 __all__ = ["app", "main"]
 
@@ -30,6 +47,7 @@ app.add_typer(experiment.app, name="experiment")
 app.command(name="tune", cls=ManyValues, epilog=tune.EXAMPLES)(tune.tune)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
+app.command(name="explore", epilog=explore.EXAMPLES)(explore.explore)
 app.command(name="verify", cls=ManyValues, epilog=verify.EXAMPLES)(verify.verify)
 app.command(name="summary", cls=ManyValues, epilog=summary.EXAMPLES)(summary.summary)
 app.command(name="bench", cls=ManyValues, epilog=bench.EXAMPLES)(bench.bench)
@@ -63,18 +81,9 @@ def main():
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `chainrule runs | head` is no error
         sys.exit(1)
-    except (ImportError, MemoryError, OSError, ValueError) as error:
+    except EXPLAINED as error:
         missing_module = isinstance(error, ImportError) and error.name is not None  # ours name what to install, and no module
         if missing_module or os.environ.get("CHAINRULE_TRACEBACK"):
             raise
-        print("\n".join([f"error: {_sentence(error)}", *getattr(error, "__notes__", ())]), file=sys.stderr)
+        print("\n".join([f"error: {sentence(error)}", *getattr(error, "__notes__", ())]), file=sys.stderr)
         sys.exit(1)
-
-
-def _sentence(error):
-    """What an error says; of the system's own, which begin with [Errno 2], the file and the reason."""
-    if not isinstance(error, OSError) or not error.strerror:
-        return str(error)
-    if error.filename is None:
-        return error.strerror
-    return f"{os.fsdecode(error.filename)}: {error.strerror[0].lower()}{error.strerror[1:]}"

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from chainrule.training.storage import read_file
 
-__all__ = ["fit", "read_image"]
+__all__ = ["decode_image", "fit", "read_image"]
 
 LEAST_SIDE = 8  # pixels; there is nothing to see on less
 MOST_PIXELS = 100_000_000  # 300 MB decoded; the header says so before anything is
@@ -33,7 +33,11 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     OSError
         if it cannot be read.
     """
-    content = read_file(path)
+    return decode_image(read_file(path), path)
+
+
+def decode_image(content: bytes, path: str | os.PathLike) -> np.ndarray:
+    """The image in the bytes of a file, as `read_image` gives it; `path` is what errors call it."""
     if not content:
         raise ValueError(f"{path} is empty; expected an image")
     with warnings.catch_warnings():

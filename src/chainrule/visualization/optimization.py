@@ -45,7 +45,15 @@ class Fooling:
 
 
 def make_fooling_image(
-    module, x, target: int, *, learning_rate: float = 1.0, steps: int = 100, low=-np.inf, high=np.inf, stored: Callable | None = None
+    module,
+    x,
+    target: int,
+    *,
+    learning_rate: float = 1.0,
+    steps: int = 100,
+    low: float | np.ndarray = -np.inf,
+    high: float | np.ndarray = np.inf,
+    stored: Callable | None = None,
 ) -> Fooling:
     """An image close to x that the network takes for `target`: x += learning_rate * g / |g| with g = d log p(target) / d x.
 
@@ -68,7 +76,15 @@ def make_fooling_image(
 
 
 def fooling_steps(
-    module, x, target: int, *, learning_rate: float = 1.0, steps: int = 100, low=-np.inf, high=np.inf, stored: Callable | None = None
+    module,
+    x,
+    target: int,
+    *,
+    learning_rate: float = 1.0,
+    steps: int = 100,
+    low: float | np.ndarray = -np.inf,
+    high: float | np.ndarray = np.inf,
+    stored: Callable | None = None,
 ) -> Iterator[Fooling]:
     """The image as it forms, from x itself (`steps` 0) to the one that `make_fooling_image` returns."""
     _check_steps("make_fooling_image", steps, learning_rate)
@@ -111,8 +127,8 @@ def class_visualization_steps(
     max_jitter: int = 16,
     blur_every: int = 2,
     blur: float = 0.6,
-    low=-np.inf,
-    high=np.inf,
+    low: float | np.ndarray = -np.inf,
+    high: float | np.ndarray = np.inf,
     rng,
 ) -> Iterator[tuple[np.ndarray, float]]:
     """Gradient ascent from noise on score(x) - l2_reg * |x|^2 (Simonyan et al. 2014, eq. 1), as (image, score) of every step.
@@ -166,8 +182,8 @@ def feature_inversion_steps(
     steps: int = 200,
     learning_rate: float = 0.1,
     tv_weight: float = 1e-3,
-    low=-np.inf,
-    high=np.inf,
+    low: float | np.ndarray = -np.inf,
+    high: float | np.ndarray = np.inf,
     rng,
 ) -> Iterator[tuple[np.ndarray, float]]:
     """Adam on |f(image) - f(x)|^2 / |f(x)|^2 + tv_weight * mean total variation, from noise, as (image, first term) of every step.

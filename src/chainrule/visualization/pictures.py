@@ -2,28 +2,31 @@
 
 import base64
 import io
+import math
+from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
 
-__all__ = ["data_url", "heat", "image_pixels", "overlay", "png", "reduced", "weight_pixels"]
+__all__ = ["data_url", "extent", "first_layer", "heat", "image_pixels", "overlay", "png", "reduced", "weight_pixels"]
 
 
-def png(pixels) -> bytes:
+def png(pixels, *, quick: bool = False) -> bytes:
     """A PNG file.
 
     Parameters
     ----------
     pixels : uint8, (H, W) greyscale, (H, W, 3) RGB or (H, W, 4) RGBA with alpha 0 for transparent
+    quick : in a tenth of the time (a photograph of 224 x 224: 9 ms), a tenth larger
     """
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", optimize=True)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", optimize=not quick, compress_level=1 if quick else 9)
     return file.getvalue()
 
 
-def data_url(pixels) -> str:
+def data_url(pixels, *, quick: bool = False) -> str:
     """The picture as the `src` of an <img>: no file beside the page."""
-    return "data:image/png;base64," + base64.b64encode(png(pixels)).decode("ascii")
+    return "data:image/png;base64," + base64.b64encode(png(pixels, quick=quick)).decode("ascii")
 
 
 def image_pixels(images, scale: float):
@@ -42,6 +45,14 @@ def image_pixels(images, scale: float):
     values = images.astype(np.float64) / scale
     low, high = (0.0, 1.0) if values.min() >= 0 and values.max() <= 1 else (values.min(), values.max())
     return _visible((values - low) / ((high - low) or 1.0))
+
+
+def first_layer(parameters: Mapping[str, np.ndarray], image_shape) -> tuple[str, np.ndarray] | None:
+    """Name and weights of the first layer, (F, C, H, W), of those of a network by name; None if they are no pictures."""
+    name, weights = next(((name, array) for name, array in parameters.items() if array.ndim in (2, 4)), ("", np.zeros((1, 1, 1, 1))))
+    if weights.ndim == 2 and weights.shape[1] == math.prod(image_shape):
+        weights = weights.reshape(len(weights), *image_shape)
+    return (name, weights) if weights.ndim == 4 and weights[0, 0].size > 1 else None
 
 
 def weight_pixels(weights):
@@ -110,9 +121,17 @@ def overlay(pixels, maps):
     return np.round((1 - share) * 0.8 * grey[..., None] + share * heat(maps)).astype(np.uint8)
 
 
-def _relative(maps):
-    """Each map between 0, its smallest value, and 1, its 99.5th percentile: a few pixels of an extreme would leave the rest dark."""
+def extent(maps):
+    """What `heat` draws black, the smallest value of each map, and what as its brightest colour, its 99.5th percentile: (N, 1, 1) each.
+
+    With the greatest value instead, a few pixels of an extreme would leave the rest dark.
+    """
     low = maps.min(axis=(1, 2), keepdims=True)
     high = np.percentile(maps, 99.5, axis=(1, 2), keepdims=True)
-    high = np.where(high > low, high, maps.max(axis=(1, 2), keepdims=True))
+    return low, np.where(high > low, high, maps.max(axis=(1, 2), keepdims=True))
+
+
+def _relative(maps):
+    """Each map between 0 and 1."""
+    low, high = extent(maps)
     return np.clip((maps - low) / np.where(high > low, high - low, 1), 0, 1)
