@@ -1,4 +1,4 @@
-"""Settings of hypothesis for all tests, and the real data that some need.
+"""Settings of hypothesis for all tests, the real data that some need, and a web server that can misbehave.
 
 No example has a deadline (the first call of a kernel compiles it), and CI sees the same examples every time.
 
@@ -6,9 +6,12 @@ With CHAINRULE_REQUIRE_REAL_DATA=1, which `.ci/run` sets where the data are ther
 does a session without any.
 """
 
+import hashlib
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,61 @@ def real_cifar10(shared_data, tmp_path_factory):
     with FileLock(f"{folder}.lock"):
         subprocess.run([sys.executable, str(shared_data / "unpack_cifar10.py"), str(folder)], check=True, capture_output=True)
     return folder / "cifar-10-batches-py"
+
+
+class Server:
+    """A web server on this machine that can misbehave."""
+
+    def __init__(self):
+        self.files = {}  # path -> content
+        self.cut = None  # send only that many bytes of a body, then close the connection
+        self.stall = threading.Event()  # while clear, wait after the bytes of `cut` instead of closing
+        self.stall.set()
+        self.requests = []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                server.requests.append(self.path)
+                content = server.files.get(self.path)
+                if content is None:
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content[: server.cut])
+                self.wfile.flush()
+                server.stall.wait(60)
+
+            def log_message(self, format, *args):
+                """Nothing on the screen of the tests."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    def serve(self, path, name=None):
+        """Offer a file; returns its checksum as `get_cifar10` takes it."""
+        content = path.read_bytes()
+        self.files[f"/{name or path.name}"] = content
+        return {name or path.name: f"md5:{hashlib.md5(content).hexdigest()}"}
+
+    def close(self):
+        self.stall.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server = Server()
+    yield server
+    server.close()
 
 
 class _RequireRealData:

@@ -1,14 +1,11 @@
 """Files for the tests of chainrule.data: original pixels of CIFAR-10, and a small imitation of its archives."""
 
 import gzip
-import hashlib
 import io
 import os
 import pickle
 import shutil
 import tarfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -73,59 +70,9 @@ def fake_archives(tmp_path_factory):
     shutil.rmtree(base)
 
 
-class Server:
-    """A web server on this machine that can misbehave."""
-
-    def __init__(self):
-        self.files = {}  # path -> content
-        self.cut = None  # send only that many bytes of a body, then close the connection
-        self.stall = threading.Event()  # while clear, wait after the bytes of `cut` instead of closing
-        self.stall.set()
-        self.requests = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                server.requests.append(self.path)
-                content = server.files.get(self.path)
-                if content is None:
-                    self.send_error(404)
-                    return
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content[: server.cut])
-                self.wfile.flush()
-                server.stall.wait(60)
-
-            def log_message(self, format, *args):
-                """Nothing on the screen of the tests."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    def serve(self, path, name=None):
-        """Offer a file; returns its checksum as get_cifar10 takes it."""
-        content = path.read_bytes()
-        self.files[f"/{name or path.name}"] = content
-        return {name or path.name: f"md5:{hashlib.md5(content).hexdigest()}"}
-
-    def close(self):
-        self.stall.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
 @pytest.fixture
-def server(monkeypatch, tmp_path):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    server = Server()
+def server(server, tmp_path):
     yield server
-    server.close()
     shutil.rmtree(tmp_path)  # what was downloaded has 184 MB
 
 

@@ -122,6 +122,16 @@ def test_only_uint8_arrays_are_read(dtype):
         load_dictionary(dictionary(python2_array(b"abcd", (2, 2), dtype=dtype)), "f")
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "use", [b"%sK\x00s", b"U\x04datacnumpy\ndtype\n%sK\x00K\x01\x87Rs", b"U\x04data(%sl."], ids=["key", "dtype", "list"]
+)
+def test_pairs_of_pairs_of_pairs_cost_no_time(use):
+    nested = b")" + b"q\x01h\x01\x86" * 60  # hashed or written out, the outermost has 2**60 leaves
+    with pytest.raises(ValueError, match="f: this is no pickle of CIFAR-10"):
+        load_dictionary(b"\x80\x02}" + use % nested + b".", "f")
+
+
 def test_a_memo_index_costs_no_memory():
     file = dictionary(b"U\x01xr" + struct.pack("<I", (1 << 32) - 1))  # pickle's own reader in C allocates 64 GB for this
     assert load_dictionary(file, "f") == {"data": b"x"}

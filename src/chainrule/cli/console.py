@@ -6,7 +6,7 @@ import warnings
 
 from rich.console import Console
 
-__all__ = ["announce_compilation", "count", "err", "out", "percent", "print_json", "show_warnings"]
+__all__ = ["announce_compilation", "count", "download_bar", "err", "out", "percent", "print_json", "show_warnings"]
 
 # a file or a pipe has no width: tables are not cut there
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
@@ -41,6 +41,31 @@ def announce_compilation():
             err.print(f"compiling the kernels for this processor (some seconds, {kept})", style="dim")
 
     kernels.on_compile(say)
+
+
+class download_bar:
+    """A bar on stderr that appears with the first bytes; `announcement` then stands above it, and stays."""
+
+    def __init__(self, announcement: str | None = None):
+        self._announcement, self._bar = announcement, None
+
+    def __enter__(self):
+        return self._advance
+
+    def _advance(self, done, total):
+        from rich.progress import Progress
+
+        if self._bar is None:
+            if self._announcement:
+                err.print(self._announcement, style="dim", markup=False)
+            self._bar = Progress(console=err, transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("downloading", total=total)
+        self._bar.update(self._task, completed=done)
+
+    def __exit__(self, *error):
+        if self._bar is not None:
+            self._bar.stop()
 
 
 def show_warnings():

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from chainrule.cli.console import err, out
+from chainrule.cli.console import download_bar, out
 
 __all__ = ["app"]
 
@@ -23,7 +23,7 @@ def get(
     from chainrule.data import describe, get_cifar10
     from chainrule.data.download import URL
 
-    with _progress() as progress:
+    with download_bar() as progress:
         path = get_cifar10(folder, kind="binary" if binary else "python", url=url or URL, progress=progress)
     description = describe(path)
     out.print(f"{name} is in {path}", markup=False)
@@ -31,26 +31,3 @@ def get(
         out.print("the files are whole, but not the official ones: compare accuracies only with runs on the same files")
     elif description.official is None:
         out.print("the files are whole; there are no official checksums for them one by one")
-
-
-class _progress:
-    """A download bar that appears with the first bytes."""
-
-    def __init__(self):
-        self._bar = None
-
-    def __enter__(self):
-        return self._advance
-
-    def _advance(self, done, total):
-        from rich.progress import Progress
-
-        if self._bar is None:
-            self._bar = Progress(console=err, transient=True)
-            self._bar.start()
-            self._task = self._bar.add_task("downloading", total=total)
-        self._bar.update(self._task, completed=done)
-
-    def __exit__(self, *error):
-        if self._bar is not None:
-            self._bar.stop()

@@ -16,12 +16,14 @@ from chainrule.cli import (
     explore,
     export,
     models,
+    predict,
     report,
     runs,
     summary,
     train,
     tune,
     verify,
+    visualize,
 )
 from chainrule.cli.console import show_warnings
 from chainrule.cli.options import ManyValues
@@ -46,8 +48,10 @@ app.command(name="compare", epilog=compare.EXAMPLES)(compare.compare)
 app.add_typer(experiment.app, name="experiment")
 app.command(name="tune", cls=ManyValues, epilog=tune.EXAMPLES)(tune.tune)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
-app.command(name="report", epilog=report.EXAMPLES)(report.report)
+app.command(name="predict", epilog=predict.EXAMPLES)(predict.predict)
+app.add_typer(visualize.app, name="visualize", epilog=visualize.EXAMPLES)
 app.command(name="explore", epilog=explore.EXAMPLES)(explore.explore)
+app.command(name="report", epilog=report.EXAMPLES)(report.report)
 app.command(name="verify", cls=ManyValues, epilog=verify.EXAMPLES)(verify.verify)
 app.command(name="summary", cls=ManyValues, epilog=summary.EXAMPLES)(summary.summary)
 app.command(name="bench", cls=ManyValues, epilog=bench.EXAMPLES)(bench.bench)

@@ -11,13 +11,26 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["NONSENSE", "RestrictedUnpickler"]
+__all__ = ["NONSENSE", "Dictionary", "RestrictedUnpickler"]
 
 # a stack machine fed with nonsense fails in as many ways as there are wrong operands
 NONSENSE = (
     *(ValueError, TypeError, LookupError, AttributeError, OverflowError, EOFError, RecursionError),
     *(pickle.UnpicklingError, struct.error),  # struct.error: an operand of fewer bytes than it has
 )
+
+
+class Dictionary(dict):
+    """What a pickle's dictionaries become. Keys are texts and numbers: of a pair of a pair of a pair, sixty instructions long, Python would
+    take the hash of 2**60 leaves."""
+
+    def __init__(self):
+        super().__init__()
+
+    def __setitem__(self, key, value):
+        if not isinstance(key, str | bytes | int):
+            raise ValueError(f"a dictionary with a {type(key).__name__} as a key")
+        super().__setitem__(key, value)
 
 
 class RestrictedUnpickler(pickle._Unpickler):
@@ -49,11 +62,14 @@ class RestrictedUnpickler(pickle._Unpickler):
         methods: Mapping[bytes, Callable] | None = None,
     ):
         super().__init__(stream, encoding="bytes")
-        table = {opcode[0]: pickle._Unpickler.dispatch[opcode[0]] for opcode in opcodes}
-        table |= {opcode[0]: method for opcode, method in (methods or {}).items()}
+        own = {pickle.EMPTY_DICT: type(self).load_empty_dictionary, **(methods or {})}
+        table = {opcode[0]: own.get(opcode, pickle._Unpickler.dispatch[opcode[0]]) for opcode in opcodes}
         # one table an instance, since it counts; pickle's own is one for all
         self.dispatch = _Instructions(table, whose, most_instructions)  # pyright: ignore[reportAttributeAccessIssue]
         self._names, self._admitted = names, admitted
+
+    def load_empty_dictionary(self):
+        self.stack.append(Dictionary())
 
     def find_class(self, module, name):
         if f"{module}.{name}" not in self._names:

@@ -7,6 +7,7 @@ file makes it allocate.
 
 import io
 import pickle
+import reprlib
 import struct
 from typing import Any
 
@@ -74,7 +75,7 @@ class _Array:
         if not isinstance(dtype, _UInt8) or not isinstance(content, bytes):
             raise ValueError("an array whose items are no uint8")
         if not all(type(size) is int and size >= 0 for size in shape):
-            raise ValueError(f"an array of shape {shape!r}")
+            raise ValueError(f"an array of shape {reprlib.repr(shape)}")
         size = 1
         for length in shape:
             size *= length
@@ -93,7 +94,7 @@ class _UInt8:
 
     def __init__(self, name, align, copy):
         if name not in (b"u1", "u1"):
-            raise ValueError(f"an array of dtype {name!r}; expected 'u1' (uint8)")
+            raise ValueError(f"an array of dtype {reprlib.repr(name)}; expected 'u1' (uint8)")
 
     def build(self, state):
         """Byte order, fields, alignment: nothing of it concerns a single byte."""
@@ -128,7 +129,7 @@ class _Unpickler(RestrictedUnpickler):
         """How Python 3 writes bytes in protocol 2: as latin-1 text and the order to encode it."""
         self._budget -= len(text)
         if encoding != "latin1" or self._budget < 0:
-            raise ValueError(f"_codecs.encode to {encoding!r} of {len(text):,} characters")
+            raise ValueError(f"_codecs.encode to {reprlib.repr(encoding)} of {len(text):,} characters")
         return text.encode("latin-1")
 
     def load_build(self):

@@ -222,7 +222,7 @@ class _Norm(_Fused):
 
     def gradients(self, dout, cache, need_dx):
         weight, bias = self.layer.weight, self.layer.bias
-        dgamma, dbeta = (self.as_given(parameter.grad_memory()) for parameter in (weight, bias))
+        dgamma, dbeta = (self.as_given(parameter.grad_memory()) if parameter.requires_grad else None for parameter in (weight, bias))
         *dx, _, _ = self.pair.backward(dout, cache, dgamma=dgamma, dbeta=dbeta)
         _written(weight, bias)
         return dx[0] if len(dx) == 1 else dx

@@ -39,14 +39,12 @@ class AtLayer:
 
 
 class Probe(Protocol):
-    """What the two engines answer alike; x is (N, ...), scores are (N, classes).
+    """What the two engines answer alike; x is (N, ...), scores are (N, classes)."""
 
-    Attributes
-    ----------
-    dtype : of the parameters; x is converted to it
-    """
-
-    dtype: np.dtype
+    @property
+    def dtype(self) -> np.dtype:
+        """That of the parameters; x is converted to it."""
+        ...
 
     def scores(self, x) -> np.ndarray:
         """The scores of x."""
@@ -82,9 +80,12 @@ class HandProbe:
 
     def __init__(self, module: Module):
         self.module = module
-        self.dtype = next((parameter.dtype for parameter in module.parameters()), np.dtype(np.float32))
         self._plan, self._workspace = Plan(module), Workspace()
         self._beginning: tuple[str, Plan] | None = None
+
+    @property
+    def dtype(self):
+        return next((parameter.dtype for parameter in self.module.parameters()), np.dtype(np.float32))
 
     def scores(self, x):
         with _at_rest(self.module), self._workspace:

@@ -23,8 +23,10 @@ class TorchProbe:
         if not isinstance(module, torch.nn.Module):
             raise TypeError(f"the network is of type {type(module).__name__}; expected a Module of chainrule.nn or of torch.nn")
         self.module = module
-        first = next(module.parameters(), torch.zeros(0))
-        self.dtype, self._device = np.dtype(str(first.dtype).removeprefix("torch.")), first.device
+
+    @property
+    def dtype(self):
+        return np.dtype(str(self._first.dtype).removeprefix("torch."))
 
     def scores(self, x):
         with _at_rest(self.module), torch.no_grad():
@@ -51,8 +53,9 @@ class TorchProbe:
 
         def keep(name):
             def hook(part, inputs, out):
-                outs[name], kinds[name] = out, type(part).__name__
-                return out.clone()  # a layer that works in place must not change what is kept
+                # a copy, since an Identity puts out its input, which others use, too; and another for a layer that works in place
+                outs[name], kinds[name] = out.clone(), type(part).__name__
+                return outs[name].clone()
 
             return hook
 
@@ -96,9 +99,13 @@ class TorchProbe:
     def _upstream(self, out, dout):
         return torch.as_tensor(dout(_array(out)), dtype=out.dtype, device=out.device)
 
+    @property
+    def _first(self):
+        return next(self.module.parameters(), torch.zeros(0))
+
     def _taken(self, x):
         """x where the parameters are, in their dtype."""
-        return torch.tensor(np.asarray(x, self.dtype), device=self._device)
+        return torch.tensor(np.asarray(x, self.dtype), device=self._first.device)
 
 
 class _ReachedError(Exception):

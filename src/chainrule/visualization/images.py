@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 import warnings
 
 import numpy as np
@@ -13,6 +14,8 @@ __all__ = ["decode_image", "fit", "read_image"]
 
 LEAST_SIDE = 8  # pixels; there is nothing to see on less
 MOST_PIXELS = 100_000_000  # 300 MB decoded; the header says so before anything is
+
+_alone = threading.Lock()  # the filters of warnings are those of all threads
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
@@ -40,7 +43,7 @@ def decode_image(content: bytes, path: str | os.PathLike) -> np.ndarray:
     """The image in the bytes of a file, as `read_image` gives it; `path` is what errors call it."""
     if not content:
         raise ValueError(f"{path} is empty; expected an image")
-    with warnings.catch_warnings():
+    with _alone, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd EXIF data, and of large images before their size is looked at here
         try:
             image = Image.open(io.BytesIO(content))

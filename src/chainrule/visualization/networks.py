@@ -16,9 +16,9 @@ from chainrule.models import MODELS
 from chainrule.nn.probe import Probe
 from chainrule.visualization.images import fit
 from chainrule.visualization.probes import probe
-from chainrule.weights import PUBLISHED, imagenet_classes, load_weights
+from chainrule.weights import PUBLISHED, find_class, imagenet_classes, load_weights
 
-__all__ = ["Network", "load_network", "load_run_network"]
+__all__ = ["Network", "load_network", "load_run_network", "softmax"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +103,23 @@ class Network:
         """
         return self.probe.scores(x)
 
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """The softmax of the scores, (N, classes) float64."""
+        return softmax(self.scores(x))
+
+    def stored(self, x: np.ndarray) -> np.ndarray:
+        """x (1, C, H, W) as it comes back from a file of 8-bit pixels."""
+        (pixels,) = self.to_pixels(x)
+        return self.prepare(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2))
+
+    def find_class(self, text: str) -> int:
+        """The index of the class that `text` names, as `chainrule.weights.find_class`."""
+        return find_class(self.classes, text)
+
+    def class_name(self, index: int) -> str:
+        """The first name of a class."""
+        return self.classes[index].split(", ")[0]
+
     @cached_property
     def probe(self) -> Probe:
         """The network looked into."""
@@ -111,6 +128,12 @@ class Network:
     @staticmethod
     def _column(values):
         return np.array(values, np.float64).reshape(1, -1, 1, 1)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """(N, classes) scores -> probabilities, float64."""
+    exponentials = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def load_network(

@@ -4,6 +4,7 @@ Each has a generator that yields every step, for whoever wants to watch, and a f
 as the network takes it; `low` and `high`, numbers or broadcast to x, are what black and white are there.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -122,9 +123,9 @@ def class_visualization_steps(
     *,
     shape: tuple[int, int, int],
     steps: int = 200,
-    learning_rate: float = 50.0,
+    learning_rate: float = 0.13,
     l2_reg: float = 1e-3,
-    max_jitter: int = 16,
+    max_jitter: int | None = None,
     blur_every: int = 2,
     blur: float = 0.6,
     low: float | np.ndarray = -np.inf,
@@ -141,9 +142,9 @@ def class_visualization_steps(
     module : network of chainrule.nn or torch.nn
     target : class
     shape : (C, H, W) of the image
-    learning_rate : length of a step, in units of x; the gradient is divided by its norm
+    learning_rate : root mean square of a step, in units of x
     l2_reg : weight of |x|^2
-    max_jitter : the image is moved by less than so many pixels
+    max_jitter : the image is moved by less than so many pixels (default: a fourteenth of its shorter side, 16 of 224)
     blur_every, blur : after so many steps it is blurred by a Gaussian of this standard deviation, in pixels
     rng : numpy.random.Generator
     """
@@ -151,12 +152,14 @@ def class_visualization_steps(
 
     _check_steps("class_visualization", steps, learning_rate)
     looked = probe(module)
+    if max_jitter is None:
+        max_jitter = min(shape[1:]) // 14
     x = np.clip(rng.standard_normal((1, *shape), np.float32), low, high)
     for step in range(steps):
         shift = rng.integers(0, max_jitter, 2) if max_jitter > 0 else (0, 0)
         moved = np.roll(x, shift, axis=(2, 3))
         scores, dx = looked.gradient(moved, lambda scores: one_hot(scores, [target]))
-        moved = moved + learning_rate * _direction(dx - 2 * l2_reg * moved)
+        moved = moved + learning_rate * math.sqrt(x.size) * _direction(dx - 2 * l2_reg * moved)
         x = np.clip(np.roll(moved, (-shift[0], -shift[1]), axis=(2, 3)), low, high)
         if blur_every and step % blur_every == 0:
             x = gaussian_filter(x, (0, 0, blur, blur))

@@ -2,13 +2,14 @@
 
 import base64
 import io
-import math
-from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-__all__ = ["data_url", "extent", "first_layer", "heat", "image_pixels", "overlay", "png", "reduced", "weight_pixels"]
+from chainrule.training.storage import write_file
+
+__all__ = ["data_url", "enlarged", "extent", "heat", "image_pixels", "overlay", "png", "reduced", "save_gif", "save_png", "weight_pixels"]
 
 
 def png(pixels, *, quick: bool = False) -> bytes:
@@ -47,14 +48,6 @@ def image_pixels(images, scale: float):
     return _visible((values - low) / ((high - low) or 1.0))
 
 
-def first_layer(parameters: Mapping[str, np.ndarray], image_shape) -> tuple[str, np.ndarray] | None:
-    """Name and weights of the first layer, (F, C, H, W), of those of a network by name; None if they are no pictures."""
-    name, weights = next(((name, array) for name, array in parameters.items() if array.ndim in (2, 4)), ("", np.zeros((1, 1, 1, 1))))
-    if weights.ndim == 2 and weights.shape[1] == math.prod(image_shape):
-        weights = weights.reshape(len(weights), *image_shape)
-    return (name, weights) if weights.ndim == 4 and weights[0, 0].size > 1 else None
-
-
 def weight_pixels(weights):
     """Weights as 8-bit pixels, each tile by itself: grey is 0, black and white are minus and plus its 99th percentile of |w|.
 
@@ -75,6 +68,12 @@ def _visible(values):
     """(N, C, H, W) in [0, 1] -> (N, H, W) or (N, H, W, 3), uint8."""
     pixels = np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)
     return np.moveaxis(pixels, 1, -1) if pixels.shape[1] == 3 else pixels[:, 0]
+
+
+def enlarged(pixels, side: int = 224):
+    """A picture (H, W, ...) with every pixel repeated, as often as it takes to reach about `side` pixels; as it is where it has them."""
+    times = max(1, round(side / min(pixels.shape[:2])))
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def reduced(images, side: int):
@@ -135,3 +134,19 @@ def _relative(maps):
     """Each map between 0 and 1."""
     low, high = extent(maps)
     return np.clip((maps - low) / np.where(high > low, high - low, 1), 0, 1)
+
+
+def save_png(pixels, path: Path) -> Path:
+    """Write a picture, as `png` takes it, whole or not at all."""
+    write_file(path, png(pixels), what="the picture")
+    return path
+
+
+def save_gif(frames, path: Path, *, seconds: float = 0.1) -> Path:
+    """Write pictures of one size as an animation that repeats, whole or not at all; the last one stays for two seconds."""
+    file = io.BytesIO()
+    first, *rest = (Image.fromarray(frame) for frame in frames)
+    durations = [round(1000 * seconds)] * len(rest) + [2000]
+    first.save(file, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+    write_file(path, file.getvalue(), what="the animation")
+    return path

@@ -19,7 +19,7 @@ from chainrule.training.evaluation import evaluate
 from chainrule.training.history import epoch_rank
 from chainrule.training.pages import duration_text, number_text, percent_text, percent_tick, render
 from chainrule.training.storage import write_file
-from chainrule.visualization.pictures import data_url, first_layer, image_pixels, reduced, weight_pixels
+from chainrule.visualization.pictures import data_url, image_pixels, reduced, weight_pixels
 
 __all__ = ["write_report"]
 
@@ -278,10 +278,16 @@ def _samples(evaluation, data, split):
 
 def _weights(state: Mapping[str, np.ndarray], image_shape):
     """The first layer's weights as pictures, those of the greatest norm first; None if they are no pictures."""
-    first = first_layer(state, image_shape)
+    first = next(((name, array) for name, array in state.items() if array.ndim in (2, 4)), None)
     if first is None:
         return None
     name, weights = first
+    if weights.ndim == 2:
+        if weights.shape[1] != math.prod(image_shape):
+            return None
+        weights = weights.reshape(len(weights), *image_shape)
+    if weights[0, 0].size < 2:
+        return None
     norms = np.nan_to_num(np.linalg.norm(weights.reshape(len(weights), -1).astype(np.float64), axis=1))
     units = np.argsort(-norms, kind="stable")[:WEIGHT_TILES]
     pictures = [data_url(tile) for tile in weight_pixels(reduced(weights[units], TILE_SIDE))]

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.restricted_unpickler import NONSENSE, RestrictedUnpickler
+from chainrule.data.restricted_unpickler import NONSENSE, Dictionary, RestrictedUnpickler
 from chainrule.training.storage import read_file
 
 __all__ = ["read_torch_file"]
@@ -79,13 +79,13 @@ def read_torch_file(path: str | os.PathLike) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _state_dict(loaded) -> dict[str, "_Tensor"]:
+def _state_dict(loaded) -> dict[str, "Tensor"]:
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, dict) or not loaded:
-        raise ValueError(f"it holds {'an empty' if isinstance(loaded, dict) else 'a'} {type(loaded).__name__}")
+        raise ValueError("it holds an empty dictionary" if isinstance(loaded, dict) else f"it holds a {type(loaded).__name__}")
     for name, value in loaded.items():
-        if not isinstance(name, str) or not isinstance(value, _Tensor):
+        if not isinstance(name, str) or not isinstance(value, Tensor):
             raise ValueError(f"its entry {reprlib.repr(name)} is of type {type(value).__name__}, not a tensor")
     return loaded
 
@@ -187,7 +187,7 @@ class _Storage:
 
 
 @dataclass(frozen=True)
-class _Tensor:
+class Tensor:
     """Numbers offset, offset + stride, ... of a storage; checked when it is made."""
 
     storage: _Storage
@@ -213,13 +213,13 @@ class _Tensor:
         return np.lib.stride_tricks.as_strided(numbers[self.offset :], self.size, strides, writeable=False)
 
 
-class _OrderedDict(dict):
+class _OrderedDict(Dictionary):
     """A module's state_dict is one, with an attribute `_metadata`, the versions of its layers."""
 
 
 def _rebuild_tensor(storage, offset, size, stride, *_):
     """`_rebuild_tensor_v2` has requires_grad and hooks behind these, and sometimes metadata."""
-    return _Tensor(storage, offset, size, stride)
+    return Tensor(storage, offset, size, stride)
 
 
 def _rebuild_parameter(data, requires_grad, hooks):

@@ -11,7 +11,7 @@ from chainrule.data import Dataset
 from chainrule.visualization.explorer import views
 from chainrule.visualization.images import decode_image
 from chainrule.visualization.networks import Network, load_network, load_run_network
-from chainrule.weights import PUBLISHED, find_class
+from chainrule.weights import PUBLISHED
 
 __all__ = ["Explorer", "Question"]
 
@@ -29,7 +29,7 @@ class Question:
     name : of that file, for errors
     sample : number of an image in the test split of the run's data
     wanted : a class, as `find_class` understands it; "" for the one that the network sees
-    method : of saliency, one of `views.METHODS`
+    method : of saliency, in `chainrule.visualization.METHODS`
     layer : name of a layer, for activations
     """
 
@@ -38,7 +38,7 @@ class Question:
     name: str = "the image"
     sample: int | None = None
     wanted: str = ""
-    method: Any = "gradient"
+    method: str = "gradient"
     layer: str = ""
 
 
@@ -153,4 +153,4 @@ def _image(network: Network, data: Dataset | None, question: Question) -> tuple[
 def _class(network: Network, text: str) -> int:
     if not text.strip():
         raise ValueError("name a class first, or a part of its name")
-    return find_class(network.classes, text)
+    return network.find_class(text)

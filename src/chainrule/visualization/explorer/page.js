@@ -214,7 +214,7 @@ const saliency = () => show("saliency", { network: network.name, method: at("met
   picture("overlay", answer.overlay, `${what}, as colours over the image`);
   picture("map", answer.map, `${what}, alone`);
   scale("saliency", answer);
-  at("saliency-text").textContent = `For ${first(answer.class.name)} (${percent(answer.class.probability)}): ${answer.unit}.`;
+  at("saliency-text").textContent = `For ${first(answer.class.name)} (${percent(answer.class.probability)}): ${answer.quantity}.`;
 }, `computing ${at("method").selectedOptions[0].text} …`);
 
 const activations = () => show("activations", { network: network.name, layer: at("layer").value }, (answer) => {

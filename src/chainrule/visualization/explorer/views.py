@@ -5,41 +5,21 @@ x is (1, C, H, W), as the network takes it.
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
-from chainrule.visualization.attribution import (
-    grad_cam,
-    guided_backprop,
-    integrated_gradients,
-    saliency_maps,
-    smooth_grad,
-    strongest_channel,
-    upsample,
-)
-from chainrule.visualization.networks import Network
+from chainrule.visualization.layers import first_layer
+from chainrule.visualization.networks import Network, softmax
 from chainrule.visualization.optimization import class_visualization_steps, fooling_steps
-from chainrule.visualization.pictures import data_url, extent, first_layer, heat, overlay, reduced, weight_pixels
+from chainrule.visualization.pictures import data_url, extent, heat, overlay, reduced, weight_pixels
+from chainrule.visualization.saliency import METHODS
+from chainrule.visualization.saliency import saliency as saliency_of
 
-__all__ = [
-    "METHODS",
-    "Method",
-    "activations",
-    "class_image_steps",
-    "filters",
-    "fooling_image_steps",
-    "layers",
-    "saliency",
-    "scores",
-]
-
-Method = Literal["gradient", "smoothgrad", "integrated-gradients", "grad-cam", "guided"]
-METHODS: tuple[Method, ...] = get_args(Method)
+__all__ = ["activations", "class_image_steps", "filters", "fooling_image_steps", "layers", "saliency", "scores"]
 
 TOP = 5
 TILES, TILE_SIDE = 64, 64  # channels and filters that are shown, at most; pixels
-SMOOTH_SAMPLES, INTEGRATION_STEPS = 25, 50  # some two seconds for SqueezeNet on two cores
 FOOLING_STEPS, CLASS_STEPS = 100, 200
 
 
@@ -56,16 +36,16 @@ def scores(network: Network, x: np.ndarray, label: int | None = None) -> dict[st
     }
 
 
-def saliency(network: Network, x: np.ndarray, method: Method, target: int | None = None) -> dict[str, Any]:
+def saliency(network: Network, x: np.ndarray, method: str, target: int | None = None) -> dict[str, Any]:
     """Which pixels matter for a class (default: the one that the network sees), as colours over the image.
 
     Returns
     -------
-    "overlay" and "map" are pictures, "low" and "high" the numbers at the ends of the scale "colours", whose meaning is "unit"
+    "overlay" and "map" are pictures, "low" and "high" the numbers at the ends of the scale "colours", and "quantity" is what they measure
     """
     out = network.scores(x)[0]
     target = int(out.argmax()) if target is None else target
-    maps, unit = _map(network, x, method, target)
+    maps = saliency_of(network, x, target, method=method)[None]
     low, high = (float(end[0, 0, 0]) for end in extent(maps))
     pixels = _picture(network, x)
     return {
@@ -74,28 +54,9 @@ def saliency(network: Network, x: np.ndarray, method: Method, target: int | None
         "class": _class(network, target, out),
         "low": low,
         "high": high,
-        "unit": unit,
+        "quantity": METHODS[method],
         "colours": _colours(),
     }
-
-
-def _map(network, x, method, target):
-    """(1, H, W) and what its numbers are."""
-    module, slope = network.module, "change of the score for a change of 1 in the normalized pixel, at most over the channels"
-    match method:
-        case "gradient":
-            return saliency_maps(module, x, target), slope
-        case "smoothgrad":
-            smooth = smooth_grad(module, x, target, samples=SMOOTH_SAMPLES, rng=np.random.default_rng(0))
-            return strongest_channel(smooth), f"{slope}; mean over {SMOOTH_SAMPLES} noisy copies"
-        case "integrated-gradients":
-            parts = integrated_gradients(module, x, target, steps=INTEGRATION_STEPS)
-            return strongest_channel(parts), "share of the score, at most over the channels"
-        case "grad-cam":
-            return upsample(grad_cam(module, x, target), *network.image_shape[1:]), "feature maps, weighted by their gradient"
-        case "guided":
-            return strongest_channel(guided_backprop(module, x, target)), f"{slope}, where every ReLU let positive gradients pass alone"
-    raise ValueError(f"no method is called {method!r}; there are {', '.join(METHODS)}")
 
 
 def layers(network: Network) -> list[dict[str, Any]]:
@@ -139,10 +100,10 @@ def _square(values):
 
 def filters(network: Network) -> dict[str, Any]:
     """The first layer's weights as pictures, those of the greatest norm first; no tiles if they are no pictures."""
-    first = first_layer(network.probe.parameters(), network.image_shape)
-    if first is None:
+    try:
+        name, weights = first_layer(network)
+    except ValueError:  # nothing is wrong with such a network: it only has none to show
         return {"layer": None, "units": 0, "tiles": []}
-    name, weights = first
     norms = np.linalg.norm(weights.reshape(len(weights), -1).astype(np.float64), axis=1)
     units = np.argsort(-norms, kind="stable")[:TILES]
     pictures = weight_pixels(reduced(weights[units], TILE_SIDE))
@@ -161,12 +122,7 @@ def fooling_image_steps(network: Network, x: np.ndarray, target: int, label: int
     """
     start = _picture(network, x).astype(np.int64)
     origin = label
-
-    def stored(values):
-        pixels = network.to_pixels(values)[0]
-        return network.prepare(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2))
-
-    steps = fooling_steps(network.module, x, target, steps=FOOLING_STEPS, low=network.low, high=network.high, stored=stored)
+    steps = fooling_steps(network.module, x, target, steps=FOOLING_STEPS, low=network.low, high=network.high, stored=network.stored)
     for step in steps:
         origin = int(step.before[0].argmax()) if origin is None else origin
         pixels = _picture(network, step.x)
@@ -187,19 +143,12 @@ def fooling_image_steps(network: Network, x: np.ndarray, target: int, label: int
 
 
 def class_image_steps(network: Network, target: int) -> Iterator[dict[str, Any]]:
-    """What a class looks like to the network, from noise on.
-
-    The lengths that `class_visualization` has by default are for images of 224 x 224: steps are made shorter with the root of the number of
-    values, and the image is moved by a fourteenth of its side.
-    """
-    channels, height, width = network.image_shape
+    """What a class looks like to the network, from noise on."""
     steps = class_visualization_steps(
         network.module,
         target,
         shape=network.image_shape,
         steps=CLASS_STEPS,
-        learning_rate=50 * math.sqrt(channels * height * width / (3 * 224 * 224)),
-        max_jitter=min(height, width) // 14,
         low=network.low,
         high=network.high,
         rng=np.random.default_rng(0),
@@ -219,13 +168,12 @@ def _picture(network, x):
 
 
 def _class(network, index, scores):
-    """A class with its score and its probability among all classes: softmax."""
-    exponentials = np.exp(scores.astype(np.float64) - scores.max())
+    """A class with its score and its probability."""
     return {
         "index": int(index),
         "name": network.classes[index],
         "score": float(scores[index]),
-        "probability": float(exponentials[index] / exponentials.sum()),
+        "probability": float(softmax(scores[None])[0, index]),
     }
 
 

@@ -1,0 +1,67 @@
+"""`chainrule predict`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from chainrule.cli.console import announce_compilation, download_bar, err, out, print_json
+from chainrule.cli.options import DataFolder, RunsFolder
+from chainrule.messages import sentence
+
+__all__ = ["EXAMPLES", "predict"]
+
+EXAMPLES = """Examples:
+
+chainrule predict photo.jpg
+
+chainrule predict photo.jpg cat.png --network resnet18 --top 3
+
+chainrule predict photo.jpg --weights squeezenet1_1.pth --json
+
+chainrule predict photo.jpg --network resnet-cifar10-1"""
+
+
+def predict(
+    images: Annotated[list[Path], typer.Argument(help="Image files, of any common format.")],
+    network: Annotated[str, typer.Option(help="A published network (squeezenet1_0, squeezenet1_1, resnet18), or a run.")] = "squeezenet1_1",
+    weights: Annotated[Path | None, typer.Option(help="File with weights for a published network, of PyTorch or safetensors.")] = None,
+    engine: Annotated[Literal["hand", "torch"], typer.Option(help="What computes.")] = "hand",
+    top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 5,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document instead of a list.")] = False,
+    runs: RunsFolder = Path("runs"),
+    data_folder: DataFolder = None,
+):
+    """The classes that a network sees in images, with their probabilities. The published weights are downloaded once."""
+    from chainrule.visualization import load_network
+
+    announce_compilation()
+    with download_bar(f"downloading the weights of {network}, once; they are kept") as progress:
+        loaded = load_network(network, engine=engine, weights=weights, runs=runs, data_folder=data_folder, progress=progress)
+    results = []
+    for path in images:
+        try:
+            results.append({"image": str(path), "classes": _most_probable(loaded, path, top)})
+        except (OSError, ValueError) as error:
+            results.append({"image": str(path), "error": sentence(error)})
+    if json:
+        print_json(results)
+    for result in results:
+        if "error" in result:
+            err.print(f"error: {result['error']}", markup=False)
+        elif not json:
+            out.print(result["image"], markup=False)
+            for found in result["classes"]:
+                out.print(f"{100 * found['probability']:7.1f} %  {found['index']:>4}  {found['name']}", markup=False)
+    if any("error" in result for result in results):
+        raise typer.Exit(1)
+
+
+def _most_probable(network, path, top):
+    from chainrule.visualization import read_image
+
+    (probabilities,) = network.probabilities(network.prepare(read_image(path)))
+    if not (probabilities == probabilities).all():  # NaN
+        raise ValueError(f"{path}: the scores of {network.name} are not finite numbers")
+    order = (-probabilities).argsort(kind="stable")[:top]
+    return [{"index": int(index), "name": network.classes[index], "probability": float(probabilities[index])} for index in order]

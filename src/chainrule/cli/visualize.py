@@ -1,0 +1,273 @@
+"""`chainrule visualize`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from chainrule.cli.console import announce_compilation, download_bar, err, out, percent
+from chainrule.cli.options import DataFolder, RunsFolder
+
+__all__ = ["EXAMPLES", "app"]
+
+EXAMPLES = """Examples:
+
+chainrule visualize saliency photo.jpg --class tabby --method grad-cam
+
+chainrule visualize fool photo.jpg --target goose
+
+chainrule visualize class --target tarantula --frames tarantula.gif
+
+chainrule visualize filters speedrun-cifar10-1
+
+chainrule visualize features speedrun-cifar10-1 photo.jpg
+
+chainrule visualize invert photo.jpg --layer 4
+
+chainrule visualize embedding speedrun-cifar10-1"""
+
+app = typer.Typer(help="Look inside a network: what decides in an image, what fools it, what its classes and layers look like.")
+
+Photo = Annotated[Path, typer.Argument(help="Image file, of any common format.")]
+Name = Annotated[str, typer.Argument(help="A run, or a published network (squeezenet1_0, squeezenet1_1, resnet18).")]
+NetworkName = Annotated[str, typer.Option("--network", help="A published network (squeezenet1_0, squeezenet1_1, resnet18), or a run.")]
+Weights = Annotated[Path | None, typer.Option(help="File with a published network's weights: .pth, .pt or .safetensors.")]
+Engine = Annotated[Literal["hand", "torch"], typer.Option(help="What computes.")]
+Output = Annotated[Path | None, typer.Option(help="The picture, a PNG file (default: a name made of what it shows, in this folder).")]
+Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")]
+Steps = Annotated[int, typer.Option(min=1, help="Steps of gradient ascent, at most.")]
+DEFAULT = "squeezenet1_1"
+
+
+@app.command("saliency", epilog="Example:\n\nchainrule visualize saliency photo.jpg --class tabby --method integrated-gradients")
+def show_saliency(
+    image: Photo,
+    label: Annotated[str | None, typer.Option("--class", help="Name, part of a name or number (default: what the network sees).")] = None,
+    method: Annotated[
+        Literal["gradient", "smoothgrad", "integrated-gradients", "grad-cam", "guided"], typer.Option(help="How it is found out.")
+    ] = "gradient",
+    network: NetworkName = DEFAULT,
+    weights: Weights = None,
+    engine: Engine = "hand",
+    output: Output = None,
+    seed: Seed = 0,
+    runs: RunsFolder = Path("runs"),
+    data_folder: DataFolder = None,
+):
+    """Which pixels of an image decide about a class."""
+    from chainrule.visualization import METHODS, attribution_figure, read_image, saliency, save_figure
+
+    pixels = read_image(image)
+    shown = _load(network, engine, weights, runs, data_folder)
+    x = shown.prepare(pixels)
+    probabilities = shown.probabilities(x)[0]
+    target = int(probabilities.argmax()) if label is None else shown.find_class(label)
+    attribution = saliency(shown, x, target, method=method, seed=seed)
+    what = f"{shown.class_name(target)} ({percent(probabilities[target])})"
+    figure = attribution_figure(shown.to_pixels(x)[0], attribution, f"{what}, {method}", METHODS[method])
+    path = output or Path(f"{image.stem}-{method}.png")
+    save_figure(figure, path, f"{image.name}: {method} of {shown.name} for {what}; bright pixels decide most")
+    out.print(f"{path}   {what}", markup=False)
+
+
+@app.command("fool", epilog="Example:\n\nchainrule visualize fool photo.jpg --target goose")
+def fool(
+    image: Photo,
+    target: Annotated[str, typer.Option(help="Class that the network is to see: name, part of a name or number.")],
+    steps: Steps = 100,
+    learning_rate: Annotated[float, typer.Option(help="Length of a step; images are normalized to standard deviation 1.")] = 1.0,
+    network: NetworkName = DEFAULT,
+    weights: Weights = None,
+    engine: Engine = "hand",
+    output: Output = None,
+    runs: RunsFolder = Path("runs"),
+    data_folder: DataFolder = None,
+):
+    """Change an image imperceptibly until the network takes it for another class.
+
+    Written are the fooling image, which fools as a file, too, and a picture of how it came about.
+    """
+    from chainrule.visualization import fooling_figure, make_fooling_image, read_image, save_figure, softmax
+    from chainrule.visualization.pictures import save_png
+
+    pixels = read_image(image)
+    shown = _load(network, engine, weights, runs, data_folder)
+    wanted, x = shown.find_class(target), shown.prepare(pixels)
+    if shown.probabilities(x)[0].argmax() == wanted:
+        raise ValueError(f"{image} is taken for {shown.class_name(wanted)} as it is; choose another target")
+    fooling = make_fooling_image(
+        shown.module, x, wanted, learning_rate=learning_rate, steps=steps, low=shown.low, high=shown.high, stored=shown.stored
+    )
+    before, after = softmax(fooling.before)[0], softmax(fooling.scores)[0]
+    seen = int(before.argmax())
+    for label in (seen, wanted):
+        out.print(f"{shown.class_name(label):<30} {percent(before[label]):>7} -> {percent(after[label]):>7}", markup=False)
+    if not fooling.fooled:
+        err.print(f"error: not fooled after {steps} steps; give more --steps, or a greater --learning-rate", markup=False)
+        raise typer.Exit(1)
+    path = output or Path(f"{image.stem}-as-{shown.class_name(wanted).replace(' ', '-')}.png")
+    titles = tuple(f"{shown.class_name(int(p.argmax()))} {percent(p.max())}" for p in (before, after))
+    pair = shown.to_pixels(x)[0], shown.to_pixels(fooling.x)[0]
+    save_png(pair[1], path)
+    picture = path.with_stem(f"{path.stem}-difference")
+    how_long = f"after {fooling.steps} {'step' if fooling.steps == 1 else 'steps'}"
+    save_figure(fooling_figure(*pair, titles, how_long), picture, f"{image.name}: {titles[0]}; {how_long} {titles[1]}")
+    out.print(f"fooled {how_long}", markup=False)
+    out.print(f"image    {path}\npicture  {picture}", markup=False)
+
+
+@app.command("class", epilog="Example:\n\nchainrule visualize class --target tarantula --frames tarantula.gif")
+def show_class(
+    target: Annotated[str, typer.Option(help="Class to draw: name, part of a name or number.")],
+    steps: Steps = 200,
+    frames: Annotated[Path | None, typer.Option(help="Also write the image as it forms, an animated GIF.")] = None,
+    network: NetworkName = DEFAULT,
+    weights: Weights = None,
+    engine: Engine = "hand",
+    output: Output = None,
+    seed: Seed = 0,
+    runs: RunsFolder = Path("runs"),
+    data_folder: DataFolder = None,
+):
+    """Draw the image that a network finds most like a class."""
+    import numpy as np
+
+    from chainrule.cli.preview import Preview
+    from chainrule.visualization import class_visualization_steps
+    from chainrule.visualization.pictures import enlarged, save_gif, save_png
+
+    shown = _load(network, engine, weights, runs, data_folder)
+    wanted = shown.find_class(target)
+    name = shown.class_name(wanted)
+    path = output or Path(f"{name.replace(' ', '-')}.png")
+    drawing = class_visualization_steps(
+        shown.module,
+        wanted,
+        shape=shown.image_shape,
+        steps=steps,
+        low=shown.low,
+        high=shown.high,
+        rng=np.random.default_rng(seed),
+    )
+    kept = []
+    with Preview(name, steps) as preview:
+        for step, (x, score) in enumerate(drawing, start=1):
+            if step % 10 == 0 or step in (1, steps):
+                kept.append(shown.to_pixels(x)[0])
+                preview.show(step, score, kept[-1])
+    save_png(enlarged(kept[-1]), path)
+    out.print(f"{path}   {name}: score {score:.1f}, probability {percent(shown.probabilities(x)[0, wanted])}", markup=False)
+    if frames is not None:
+        save_gif([enlarged(frame) for frame in kept], frames)
+        out.print(f"{frames}   {len(kept)} frames", markup=False)
+
+
+@app.command("filters", epilog="Example:\n\nchainrule visualize filters speedrun-cifar10-1")
+def show_filters(
+    name: Name,
+    weights: Weights = None,
+    output: Output = None,
+    runs: RunsFolder = Path("runs"),
+    data_folder: DataFolder = None,
+):
+    """The weights of the first layer, as pictures."""
+    from chainrule.visualization import first_layer, save_figure, tiles_figure
+    from chainrule.visualization.pictures import weight_pixels
+
+    shown = _load(name, "hand", weights, runs, data_folder)
+    layer, filters = first_layer(shown)
+    path = output or Path(f"{shown.name}-filters.png")
+    title = f"{shown.name}: {layer}, {len(filters)} filters of {' x '.join(map(str, filters.shape[1:]))}; grey is 0"
+    save_figure(tiles_figure(weight_pixels(filters), title), path, title)
+    out.print(f"{path}   {title}", markup=False)
+
+
+@app.command("features", epilog="Example:\n\nchainrule visualize features speedrun-cifar10-1 photo.jpg --layer 1 --layer 4")
+def show_features(
+    name: Name,
+    image: Photo,
+    layer: Annotated[list[str] | None, typer.Option(help="Layer to show, may be repeated (default: up to 12 activations).")] = None,
+    weights: Weights = None,
+    engine: Engine = "hand",
+    output: Output = None,
+    runs: RunsFolder = Path("runs"),
+    data_folder: DataFolder = None,
+):
+    """What the layers put out for an image."""
+    from chainrule.visualization import activation_figure, feature_maps, read_image, save_figure
+
+    pixels = read_image(image)
+    shown = _load(name, engine, weights, runs, data_folder)
+    x = shown.prepare(pixels)
+    layers = feature_maps(shown, x, layer)
+    path = output or Path(f"{image.stem}-features.png")
+    title = f"{shown.name}: the strongest channels of {len(layers)} {'layer' if len(layers) == 1 else 'layers'}, each scaled by itself"
+    save_figure(activation_figure(shown.to_pixels(x)[0], layers, title), path, f"{image.name}, {title}: {', '.join(layers)}")
+    out.print(f"{path}   {', '.join(layers)}", markup=False)
+
+
+@app.command("invert", epilog="Example:\n\nchainrule visualize invert photo.jpg --layer 4")
+def invert(
+    image: Photo,
+    layer: Annotated[str, typer.Option(help="Layer whose features the image is made from: its name, or the end of it.")],
+    steps: Steps = 200,
+    network: NetworkName = DEFAULT,
+    weights: Weights = None,
+    engine: Engine = "hand",
+    output: Output = None,
+    seed: Seed = 0,
+    runs: RunsFolder = Path("runs"),
+    data_folder: DataFolder = None,
+):
+    """Draw an image from what a layer still knows about one."""
+    import numpy as np
+
+    from chainrule.cli.preview import Preview
+    from chainrule.visualization import feature_inversion_steps, find_layer, read_image
+    from chainrule.visualization.pictures import enlarged, save_png
+
+    pixels = read_image(image)
+    shown = _load(network, engine, weights, runs, data_folder)
+    name, x = find_layer(shown, layer), shown.prepare(pixels)
+    drawing = feature_inversion_steps(shown.module, x, name, steps=steps, low=shown.low, high=shown.high, rng=np.random.default_rng(seed))
+    with Preview(f"features of {name}", steps) as preview:
+        for step, (found, distance) in enumerate(drawing, start=1):
+            if step % 10 == 0 or step in (1, steps):
+                preview.show(step, distance, shown.to_pixels(found)[0])
+    path = output or Path(f"{image.stem}-from-{name}.png")
+    save_png(np.concatenate([enlarged(shown.to_pixels(image)[0]) for image in (x, found)], axis=1), path)
+    out.print(f"{path}   left the image, right one whose features at {name} differ by {percent(distance)} of their square", markup=False)
+
+
+@app.command("embedding", epilog="Example:\n\nchainrule visualize embedding speedrun-cifar10-1 --method pca")
+def show_embedding(
+    name: Annotated[str, typer.Argument(help="Name of a run.")],
+    method: Annotated[Literal["tsne", "pca"], typer.Option(help="t-SNE keeps neighbours together, PCA distances.")] = "tsne",
+    images: Annotated[int, typer.Option(min=3, help="Test images, at most.")] = 1000,
+    engine: Engine = "hand",
+    output: Output = None,
+    seed: Seed = 0,
+    runs: RunsFolder = Path("runs"),
+    data_folder: DataFolder = None,
+):
+    """A map of the test images, as the last hidden layer sees them."""
+    from chainrule.training import Run, load_run
+    from chainrule.visualization import embed, embedding_figure, hidden_features, save_figure
+
+    announce_compilation()
+    _, data, trainer = load_run(Run.open(runs, name), folder=data_folder, engine=engine)
+    split = data.test
+    features = hidden_features(trainer.model, data.normalize(split.images[:images], trainer.engine.dtype))
+    points = embed(features, method=method, seed=seed)
+    path = output or Path(f"{name}-embedding.png")
+    title = f"{name}: {len(points):,} test images of {data.name} in the last hidden layer, {features.shape[1]} -> 2 by {method}"
+    save_figure(embedding_figure(points, split.labels[:images], data.classes, title), path, title)
+    out.print(f"{path}   {title}", markup=False)
+
+
+def _load(name, engine, weights, runs, data_folder):
+    from chainrule.visualization import load_network
+
+    announce_compilation()
+    with download_bar(f"downloading the weights of {name}, once; they are kept") as progress:
+        return load_network(name, engine=engine, weights=weights, runs=runs, data_folder=data_folder, progress=progress)

@@ -1,0 +1,120 @@
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def photographs(shared_data, tmp_path):
+    """hay.png and gorilla.png, two of cs231n's validation images."""
+    with np.load(shared_data / "imagenet_val_25.npz") as file:
+        for name, index in (("hay", 0), ("gorilla", 7)):
+            Image.fromarray(file["X"][index]).save(tmp_path / f"{name}.png")
+
+
+@pytest.fixture
+def weights(shared_data):
+    return shared_data / "squeezenet1_1-deepscale.pth"
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("engine", ["hand", "torch"])
+def test_each_image_has_its_most_probable_classes(chainrule, photographs, weights, engine):
+    ended = chainrule("predict", "hay.png", "gorilla.png", "--weights", weights, "--engine", engine, "--top", "2")
+    assert (ended.code, ended.err) == (0, "")
+    hay, first, _, gorilla, second, _ = ended.out.splitlines()
+    assert (hay, gorilla) == ("hay.png", "gorilla.png")
+    assert first == "   99.9 %   958  hay"
+    assert second == "   96.5 %   366  gorilla, Gorilla gorilla"
+
+
+@pytest.mark.real_data
+def test_json_has_numbers_and_the_errors_too(chainrule, photographs, weights):
+    ended = chainrule("predict", "hay.png", "none.png", "--weights", weights, "--json")
+    hay, none = json.loads(ended.out)
+    assert (hay["image"], len(hay["classes"])) == ("hay.png", 5)
+    assert hay["classes"][0] == {"index": 958, "name": "hay", "probability": pytest.approx(0.9994, abs=0.0001)}
+    assert none == {"image": "none.png", "error": "none.png: no such file or directory"}
+    assert (ended.code, ended.err) == (1, "error: none.png: no such file or directory\n")
+
+
+@pytest.mark.real_data
+def test_a_bad_file_is_one_line_and_the_others_are_done(chainrule, photographs, weights, tmp_path):
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "folder").mkdir()
+    ended = chainrule("predict", "text.jpg", "folder", "hay.png", "--weights", weights, "--top", "1")
+    assert ended.code == 1
+    assert ended.out == "hay.png\n   99.9 %   958  hay\n"
+    assert ended.err.splitlines() == [
+        "error: text.jpg is not an image, or of a format that is not read; JPEG and PNG are",
+        "error: folder: is a directory",
+    ]
+
+
+@pytest.mark.real_data
+def test_weights_of_another_network_are_one_line(chainrule, photographs, weights):
+    ended = chainrule("predict", "hay.png", "--network", "resnet18", "--weights", weights)
+    assert ended.code == 1
+    assert ended.err == f"error: {weights}: these are not the weights of resnet18: conv1.weight is missing; and more\n"
+
+
+def test_a_run_names_its_own_classes(chainrule, trained, tmp_path):
+    Image.fromarray(np.full((30, 20, 3), 255, np.uint8)).save(tmp_path / "white.png")
+    ended = chainrule("predict", "white.png", "--network", "fc", "--top", "99")
+    assert ended.code == 0
+    assert sorted(line.split()[-1] for line in ended.out.splitlines()[1:]) == list("0123456789")
+    shares = [float(line.split()[0]) for line in ended.out.splitlines()[1:]]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(100, abs=0.5)
+
+
+def test_a_network_that_does_not_exist_is_an_error_with_those_that_do(chainrule, trained):
+    ended = chainrule("predict", "white.png", "--network", "resnet81")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
+        "error: no network is called 'resnet81': neither of the published ones (squeezenet1_0, squeezenet1_1, resnet18) "
+        "nor of the 1 runs in runs; did you mean resnet18?\n"
+    )
+
+
+def test_without_a_network_the_first_run_says_what_to_do(chainrule, monkeypatch, tmp_path):
+    monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("chainrule.weights.published.URL", "http://127.0.0.1:9/")
+    ended = chainrule("predict", "white.png")
+    assert ended.code == 1
+    assert ended.err == (
+        "error: could not download http://127.0.0.1:9/squeezenet1_1-b8a52dc0.pth: cannot reach 127.0.0.1; try again, or fetch the file by "
+        f"other means and put it into {tmp_path}/data/weights, or give it with --weights FILE\n"
+    )
+
+
+@pytest.mark.real_data
+def test_the_first_run_says_what_it_downloads(chainrule, photographs, weights, server, monkeypatch, tmp_path):
+    from dataclasses import replace
+
+    from chainrule.weights import PUBLISHED
+
+    server.serve(weights, "squeezenet1_1-4a20db5c.pth")
+    monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("chainrule.weights.published.URL", server.url)
+    monkeypatch.setitem(PUBLISHED, "squeezenet1_1", replace(PUBLISHED["squeezenet1_1"], file="squeezenet1_1-4a20db5c.pth"))
+    first, second = (chainrule("predict", "hay.png", "--top", "1") for _ in range(2))
+    assert first.out == second.out == "hay.png\n   99.9 %   958  hay\n"
+    assert first.err.startswith("downloading the weights of squeezenet1_1, once; they are kept\n")
+    assert second.err == ""
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_a_network_that_is_there_answers_within_two_seconds(chainrule, photographs, weights, tmp_path):
+    command = [sys.executable, "-m", "chainrule", "predict", "hay.png", "--weights", str(weights)]
+    seconds = []
+    for _ in range(4):
+        begin = time.perf_counter()
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - begin)
+    assert min(seconds) < 2  # the first may compile kernels
