@@ -128,8 +128,8 @@ class Explorer:
         return opened
 
     def _open(self, name):
-        if name in PUBLISHED or not (self.runs / name / "config.json").is_file():
-            weights = self.weights if name == self.network else None
+        weights = self.weights if name == self.network else None
+        if name in PUBLISHED or weights is not None or not (self.runs / name / "config.json").is_file():
             return load_network(name, engine=self.engine, weights=weights, runs=self.runs), None
         network, data = load_run_network(name, engine=self.engine, runs=self.runs, data_folder=self.data_folder)
         channels, height, width = network.image_shape

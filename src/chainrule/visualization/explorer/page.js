@@ -138,7 +138,10 @@ async function begin() {
   if (at("network").value) await open();
 }
 
+let openings = 0;
+
 async function open() {
+  const mine = ++openings;
   for (const view of [...running.keys()]) stop(view);
   image.sample = null;
   network = null;
@@ -157,13 +160,14 @@ async function open() {
     at("sample-range").textContent = `0 to ${answer.samples - 1}`;
     for (const id of ["saliency-class", "fooling-class", "class-class"]) at(id).value = "";
   }, `opening ${name} …`);
-  if (!opened) return;
+  if (!opened || mine !== openings) return;
   at("about-network").hidden = false;
   await show("filters", { network: network.name }, ({ layer, units, tiles: shown }) => {
     at("filters").hidden = !shown.length;
     tiles("units", shown, ({ unit }) => `weights of unit ${unit}`);
     at("filters-text").textContent = `The ${shown.length === units ? "" : `${shown.length} greatest of `}${units} units of ${layer}. Grey is 0; each is as bright as it can be.`;
   }, "");
+  if (mine !== openings) return; // another network was chosen meanwhile
   if (image.photo) await look();
   else if (network.samples) await choose(0);
 }
@@ -206,7 +210,7 @@ async function look() {
     return;
   }
   await saliency();
-  if (mine === looks) await activations();
+  if (mine === looks && network) await activations();
 }
 
 const saliency = () => show("saliency", { network: network.name, method: at("method").value, class: at("saliency-class").value }, (answer) => {
@@ -290,8 +294,8 @@ function submits(id, run) {
 
 submits("saliency", saliency);
 submits("activations", activations);
-at("method").addEventListener("change", saliency);
-at("layer").addEventListener("change", activations);
+at("method").addEventListener("change", () => network && saliency());
+at("layer").addEventListener("change", () => network && activations());
 at("network").addEventListener("change", open);
 at("photo").addEventListener("change", () => upload(at("photo").files[0]));
 at("samples").addEventListener("submit", (event) => {
