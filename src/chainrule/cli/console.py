@@ -1,13 +1,12 @@
 """How things look: two consoles, numbers with units, and the message while kernels are compiled."""
 
 import json
-import os
 import sys
 import warnings
 
 from rich.console import Console
 
-__all__ = ["announce_compilation", "count", "download_bar", "err", "out", "percent", "print_json", "sentence", "show_warnings"]
+__all__ = ["announce_compilation", "count", "download_bar", "err", "out", "percent", "print_json", "show_warnings"]
 
 # a file or a pipe has no width: tables are not cut there
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
@@ -67,15 +66,6 @@ class download_bar:
     def __exit__(self, *error):
         if self._bar is not None:
             self._bar.stop()
-
-
-def sentence(error):
-    """What an error says; of the system's own, which begin with [Errno 2], the file and the reason."""
-    if not isinstance(error, OSError) or not error.strerror:
-        return str(error)
-    if error.filename is None:
-        return error.strerror
-    return f"{os.fsdecode(error.filename)}: {error.strerror[0].lower()}{error.strerror[1:]}"
 
 
 def show_warnings():

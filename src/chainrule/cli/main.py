@@ -13,6 +13,7 @@ from chainrule.cli import (
     doctor,
     evaluate,
     experiment,
+    explore,
     export,
     models,
     predict,
@@ -24,8 +25,9 @@ from chainrule.cli import (
     verify,
     visualize,
 )
-from chainrule.cli.console import sentence, show_warnings
+from chainrule.cli.console import show_warnings
 from chainrule.cli.options import ManyValues
+from chainrule.messages import EXPLAINED, sentence
 
 __all__ = ["app", "main"]
 
@@ -48,6 +50,7 @@ app.command(name="tune", cls=ManyValues, epilog=tune.EXAMPLES)(tune.tune)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
 app.command(name="predict", epilog=predict.EXAMPLES)(predict.predict)
 app.add_typer(visualize.app, name="visualize", epilog=visualize.EXAMPLES)
+app.command(name="explore", epilog=explore.EXAMPLES)(explore.explore)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
 app.command(name="verify", cls=ManyValues, epilog=verify.EXAMPLES)(verify.verify)
 app.command(name="summary", cls=ManyValues, epilog=summary.EXAMPLES)(summary.summary)
@@ -82,7 +85,7 @@ def main():
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `chainrule runs | head` is no error
         sys.exit(1)
-    except (ImportError, MemoryError, OSError, ValueError) as error:
+    except EXPLAINED as error:
         missing_module = isinstance(error, ImportError) and error.name is not None  # ours name what to install, and no module
         if missing_module or os.environ.get("CHAINRULE_TRACEBACK"):
             raise

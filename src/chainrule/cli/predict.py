@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli.console import err, out, print_json, sentence
+from chainrule.cli.console import err, out, print_json
 from chainrule.cli.networks import DEFAULT, Engine, NetworkName, Weights, open_network
 from chainrule.cli.options import DataFolder, RunsFolder
+from chainrule.messages import sentence
 
 __all__ = ["EXAMPLES", "predict"]
 

@@ -11,13 +11,14 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule import nn
+from chainrule.data import Dataset
 from chainrule.models import MODELS
 from chainrule.nn.probe import Probe
 from chainrule.visualization.images import fit
 from chainrule.visualization.probes import probe
 from chainrule.weights import PUBLISHED, find_class, imagenet_classes, load_weights
 
-__all__ = ["Network", "load_network", "softmax"]
+__all__ = ["Network", "load_network", "load_run_network", "softmax"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +169,23 @@ def load_network(
         raise ValueError(f"no network is called {name!r}: {_choices(name, runs)}")
     if weights is not None:
         raise ValueError(f"weights from a file are for {', '.join(PUBLISHED)}; run {name!r} has its own")
-    return _of_run(name, engine, runs, checkpoint, data_folder)
+    return load_run_network(name, engine=engine, runs=runs, checkpoint=checkpoint, data_folder=data_folder)[0]
+
+
+def load_run_network(
+    name: str,
+    *,
+    engine: Literal["hand", "torch"] = "hand",
+    runs: Path | str = Path("runs"),
+    checkpoint: str = "best",
+    data_folder: Path | str | None = None,
+) -> tuple[Network, Dataset]:
+    """The network of a run, and the data that it was trained on; arguments as for `load_network`."""
+    from chainrule.training import Run, load_run
+
+    _, data, trainer = load_run(Run.open(runs, name), checkpoint=checkpoint, folder=data_folder, engine=engine)
+    mean, std = tuple(map(float, data.mean)), tuple(map(float, data.std))
+    return Network(name, trainer.engine.model.eval(), data.classes, data.image_shape, data.scale, mean, std), data
 
 
 def _published(name, engine, path, progress):
@@ -191,14 +208,6 @@ def _published(name, engine, path, progress):
         pytorch.copy_weights(module, twin)
         module = twin
     return Network(name, module.eval(), classes, entry.image_shape, 255.0, entry.mean, entry.std)
-
-
-def _of_run(name, engine, runs, checkpoint, data_folder):
-    from chainrule.training import Run, load_run
-
-    _, data, trainer = load_run(Run.open(runs, name), checkpoint=checkpoint, folder=data_folder, engine=engine)
-    mean, std = tuple(map(float, data.mean)), tuple(map(float, data.std))
-    return Network(name, trainer.engine.model.eval(), data.classes, data.image_shape, data.scale, mean, std)
 
 
 def _choices(name, folder):

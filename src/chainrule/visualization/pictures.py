@@ -9,24 +9,25 @@ from PIL import Image
 
 from chainrule.training.storage import write_file
 
-__all__ = ["data_url", "enlarged", "heat", "image_pixels", "overlay", "png", "reduced", "save_gif", "save_png", "weight_pixels"]
+__all__ = ["data_url", "enlarged", "extent", "heat", "image_pixels", "overlay", "png", "reduced", "save_gif", "save_png", "weight_pixels"]
 
 
-def png(pixels) -> bytes:
+def png(pixels, *, quick: bool = False) -> bytes:
     """A PNG file.
 
     Parameters
     ----------
     pixels : uint8, (H, W) greyscale, (H, W, 3) RGB or (H, W, 4) RGBA with alpha 0 for transparent
+    quick : in a tenth of the time (a photograph of 224 x 224: 9 ms), a tenth larger
     """
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", optimize=True)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", optimize=not quick, compress_level=1 if quick else 9)
     return file.getvalue()
 
 
-def data_url(pixels) -> str:
+def data_url(pixels, *, quick: bool = False) -> str:
     """The picture as the `src` of an <img>: no file beside the page."""
-    return "data:image/png;base64," + base64.b64encode(png(pixels)).decode("ascii")
+    return "data:image/png;base64," + base64.b64encode(png(pixels, quick=quick)).decode("ascii")
 
 
 def image_pixels(images, scale: float):
@@ -119,11 +120,19 @@ def overlay(pixels, maps):
     return np.round((1 - share) * 0.8 * grey[..., None] + share * heat(maps)).astype(np.uint8)
 
 
-def _relative(maps):
-    """Each map between 0, its smallest value, and 1, its 99.5th percentile: a few pixels of an extreme would leave the rest dark."""
+def extent(maps):
+    """What `heat` draws black, the smallest value of each map, and what as its brightest colour, its 99.5th percentile: (N, 1, 1) each.
+
+    With the greatest value instead, a few pixels of an extreme would leave the rest dark.
+    """
     low = maps.min(axis=(1, 2), keepdims=True)
     high = np.percentile(maps, 99.5, axis=(1, 2), keepdims=True)
-    high = np.where(high > low, high, maps.max(axis=(1, 2), keepdims=True))
+    return low, np.where(high > low, high, maps.max(axis=(1, 2), keepdims=True))
+
+
+def _relative(maps):
+    """Each map between 0 and 1."""
+    low, high = extent(maps)
     return np.clip((maps - low) / np.where(high > low, high - low, 1), 0, 1)
 
 
