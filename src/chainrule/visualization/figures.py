@@ -144,7 +144,7 @@ def embedding_figure(points, labels, classes, title: str) -> "Figure":
     return figure
 
 
-def save_figure(figure: "Figure", path: Path, description: str) -> Path:
+def save_figure(figure: "Figure", path: Path | str, description: str) -> Path:
     """Write a figure as PNG, whole or not at all, with a description for whoever cannot see it (its Description field)."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=150, metadata={"Description": description})
