@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -49,3 +50,20 @@ def test_every_required_package_is_imported():
     names = {name for path in (ROOT / "src").rglob("*.py") for name in imported(path)}
     provided = {distribution(provider) for name in names for provider in PROVIDERS.get(name, [])}
     assert provided >= REQUIRED
+
+
+DATA_FILES = sorted(
+    path for path in (ROOT / "src" / "chainrule").rglob("*") if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".py"
+)
+
+
+@pytest.mark.parametrize("path", DATA_FILES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+def test_what_the_package_reads_at_run_time_goes_into_the_wheel(path):
+    # hatchling takes everything in the package's folder, except what git ignores
+    assert "src/chainrule" in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    ignored = subprocess.run(["git", "check-ignore", "--quiet", path], cwd=ROOT, check=False)
+    assert ignored.returncode == 1
+
+
+def test_the_names_of_imagenets_classes_are_among_it():
+    assert ROOT / "src" / "chainrule" / "weights" / "imagenet_classes.txt" in DATA_FILES

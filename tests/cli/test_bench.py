@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from chainrule.benchmarks import account, ladder, layers, steps
+from chainrule.benchmarks import account, ladder, layers, squeezenet, steps
 
 ROW = {"median_ms": 2.0, "best_ms": 1.5, "ratio": 1.0, "ratio_range": [1.0, 1.0], "peak_mib": 100.0}
 SLOWER = ROW | {"ratio": 2.5, "ratio_range": [2.0, 3.0]}
@@ -27,6 +27,7 @@ def measured(monkeypatch):
         layers, "run", answer("layers", {"64, 32 -> 64, 3": {name: row | {"gflops": 851.0} for name, row in rivals.items()}})
     )
     monkeypatch.setattr(steps, "run", answer("steps", rivals | {"numpy": SLOWER}))
+    monkeypatch.setattr(squeezenet, "run", answer("squeezenet", rivals))
     monkeypatch.setattr(steps, "scaling", answer("scaling", {"threads": ROW, "one-thread": ROW | {"ratio": 1.9}}))
     monkeypatch.setattr(steps, "first_steps", answer("first-step", {"compiled": 12.34, "cached": 1.2}))
     keys = ("step_ms", "arithmetic_ms", "memory_ms", "calls_ms", "page_faults", "gflop", "megabytes", "peak_gflops", "gigabytes_per_s")
@@ -53,12 +54,21 @@ def test_the_better_memory_format_of_pytorch_is_marked(chainrule, measured):
 
 
 @pytest.mark.parametrize(
-    ("table", "shown"), [("scaling", "1.90"), ("account", "1.00 (25%)"), ("first-step", "12.3"), ("steps", "2.50"), ("layers", "2.50")]
+    ("table", "shown"),
+    [("squeezenet", "2.50"), ("scaling", "1.90"), ("account", "1.00 (25%)"), ("first-step", "12.3"), ("steps", "2.50"), ("layers", "2.50")],
 )
 def test_every_table_shows_its_figures(chainrule, measured, table, shown):
     ended = chainrule("bench", "--only", table, "--networks", "resnet")
     assert ended.code == 0, ended.err
     assert shown in ended.out
+
+
+def test_squeezenets_cases_are_measured_and_named(chainrule, measured):
+    ended = chainrule("bench", "--only", "squeezenet", "--engines", "torch", "--rounds", "5")
+    assert [arguments for _, arguments, _ in measured] == [(name, ["torch"]) for name in squeezenet.CASES]
+    assert measured[0][2]["rounds"] == 5
+    assert "all, batch 25" in ended.out
+    assert "image alone, batch 1 " in ended.out
 
 
 def test_the_ladder_shows_every_rung(chainrule, measured):

@@ -34,7 +34,10 @@ def examples(command):
 
 def test_the_commands_are_those_of_the_readme():
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    shown = {match.removeprefix("chainrule ") for match in re.findall(r"^chainrule (?:data |experiment )?[a-z]+", readme, re.MULTILINE)}
+    shown = {
+        match.removeprefix("chainrule ")
+        for match in re.findall(r"^chainrule (?:data |experiment |visualize )?[a-z]+", readme, re.MULTILINE)
+    }
     assert {" ".join(path) for path in COMMANDS} == shown
 
 

@@ -21,11 +21,16 @@ def weights(shared_data):
     return shared_data / "squeezenet1_1-deepscale.pth"
 
 
+def trouble(ended):
+    """What is said on stderr, but for the first use of kernels."""
+    return [line for line in ended.err.splitlines() if not line.startswith("compiling the kernels")]
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize("engine", ["hand", "torch"])
 def test_each_image_has_its_most_probable_classes(chainrule, photographs, weights, engine):
     ended = chainrule("predict", "hay.png", "gorilla.png", "--weights", weights, "--engine", engine, "--top", "2")
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, trouble(ended)) == (0, [])
     hay, first, _, gorilla, second, _ = ended.out.splitlines()
     assert (hay, gorilla) == ("hay.png", "gorilla.png")
     assert first == "   99.9 %   958  hay"
@@ -39,7 +44,7 @@ def test_json_has_numbers_and_the_errors_too(chainrule, photographs, weights):
     assert (hay["image"], len(hay["classes"])) == ("hay.png", 5)
     assert hay["classes"][0] == {"index": 958, "name": "hay", "probability": pytest.approx(0.9994, abs=0.0001)}
     assert none == {"image": "none.png", "error": "none.png: no such file or directory"}
-    assert (ended.code, ended.err) == (1, "error: none.png: no such file or directory\n")
+    assert (ended.code, trouble(ended)) == (1, ["error: none.png: no such file or directory"])
 
 
 @pytest.mark.real_data
@@ -49,7 +54,7 @@ def test_a_bad_file_is_one_line_and_the_others_are_done(chainrule, photographs, 
     ended = chainrule("predict", "text.jpg", "folder", "hay.png", "--weights", weights, "--top", "1")
     assert ended.code == 1
     assert ended.out == "hay.png\n   99.9 %   958  hay\n"
-    assert ended.err.splitlines() == [
+    assert trouble(ended) == [
         "error: text.jpg is not an image, or of a format that is not read; JPEG and PNG are",
         "error: folder: is a directory",
     ]
@@ -104,17 +109,23 @@ def test_the_first_run_says_what_it_downloads(chainrule, photographs, weights, s
     monkeypatch.setitem(PUBLISHED, "squeezenet1_1", replace(PUBLISHED["squeezenet1_1"], file="squeezenet1_1-4a20db5c.pth"))
     first, second = (chainrule("predict", "hay.png", "--top", "1") for _ in range(2))
     assert first.out == second.out == "hay.png\n   99.9 %   958  hay\n"
-    assert first.err.startswith("downloading the weights of squeezenet1_1, once; they are kept\n")
-    assert second.err == ""
+    assert trouble(first)[0] == "downloading the weights of squeezenet1_1, once; they are kept"
+    assert trouble(second) == []
+
+
+def seconds(*command, cwd):
+    """The shortest of four runs: the first may compile kernels."""
+    found = []
+    for _ in range(4):
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, *command], cwd=cwd, check=True, capture_output=True)
+        found.append(time.perf_counter() - begin)
+    return min(found)
 
 
 @pytest.mark.slow
 @pytest.mark.real_data
 def test_a_network_that_is_there_answers_within_two_seconds(chainrule, photographs, weights, tmp_path):
-    command = [sys.executable, "-m", "chainrule", "predict", "hay.png", "--weights", str(weights)]
-    seconds = []
-    for _ in range(4):
-        begin = time.perf_counter()
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-        seconds.append(time.perf_counter() - begin)
-    assert min(seconds) < 2  # the first may compile kernels
+    needed = seconds("-m", "chainrule", "predict", "hay.png", "--weights", str(weights), cwd=tmp_path)
+    # alone on two cores 1.3 s, twice as long as importing Numba; where others compute, too, it was up to 3.3 times
+    assert needed < max(2, 4 * seconds("-c", "import numba", cwd=tmp_path))

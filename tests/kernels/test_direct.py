@@ -186,6 +186,31 @@ def test_nan_and_infinity_are_not_hidden_by_relu_and_pooling(pool):
     )
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    N=st.integers(1, 5),
+    size=st.tuples(*[st.integers(1, 9)] * 2),
+    parts=st.integers(2, 7),
+    stride=st.integers(1, 3),
+    channels=st.sampled_from([(5, 9), (16, 32), (6, 6)]),
+)
+def test_an_image_may_be_the_work_of_several_threads(N, size, parts, stride, channels):
+    C, F = channels
+    x, w, b = random((N, C, *size), np.float32), random((F, 1 if C == F else C, 3, 3), np.float32), random((F,), np.float32)
+    geometry = conv_geometry("test", x.shape, w.shape, {"pad": 1, "stride": stride, "groups": C if C == F else 1})
+    results = []
+    for number in (1, parts):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(direct, "SERIAL", 0)
+            patch.setattr(direct, "threads", lambda number=number: number)
+            out, cache = direct.forward(x, w, b, geometry, rectify=True)
+            results.append((out, *direct.backward(random(out.shape, x.dtype, seed=1), cache)))
+    for name, one, several in zip(("out", "dx", "dw", "db"), *results, strict=True):
+        # dw and db: sums of up to 405 products of numbers of about 1, in another order
+        bound = 0 if name in ("out", "dx") else 10 * np.sqrt(405) * np.finfo(x.dtype).eps * max(1, np.abs(one).max())
+        np.testing.assert_allclose(one, several, rtol=0, atol=bound, err_msg=name)
+
+
 def problem(dtype=np.float32):
     x, w, b = channels_last(random((10, 24, 11, 9), dtype)), taps_first(random((40, 24, 3, 3), dtype)), random((40,), dtype)
     return x, w, b, conv_geometry("test", x.shape, w.shape, {"pad": 1})

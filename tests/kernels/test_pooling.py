@@ -10,8 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chainrule import functional
+from chainrule.functional.geometry import pool_geometry
 from chainrule.kernels import pooling
-from chainrule.kernels.compiler import load, run
+from chainrule.kernels.compiler import load, run, vector_lanes
 from chainrule.verification import check_gradients
 
 DTYPES = st.sampled_from([np.float32, np.float64])
@@ -91,7 +92,7 @@ def test_adaptive_average_pooling_is_its_definition(shape, dtype, output_size, l
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("window", "stride", "pad"), [(2, 2, 0), (3, 2, 1), (3, 1, 1), (7, 3, 2), (17, 5, 8)])
+@pytest.mark.parametrize(("window", "stride", "pad"), [(2, 2, 0), (3, 2, 1), (3, 1, 1), (7, 3, 2), (9, 4, 2), (17, 5, 8)])
 def test_equals_torch(dtype, window, stride, pad, threads):
     torch = pytest.importorskip("torch")
     x = integers((5, 33, 31, 27), dtype)
@@ -109,10 +110,12 @@ def test_equals_torch(dtype, window, stride, pad, threads):
         np.testing.assert_allclose(dx, expected_dx, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("channels", [4, 19])
 @pytest.mark.parametrize("side", [2, 3])
-def test_a_nan_is_the_maximum_of_its_window(side):
-    x = np.random.default_rng(0).standard_normal((1, 4, 6, 6))
+def test_a_nan_is_the_maximum_of_its_window(side, channels):
+    x = np.random.default_rng(0).standard_normal((1, channels, 6, 6))
     x[0, 1, 1, 1], x[0, 2] = np.nan, -np.inf
+    x[0, 3, 0, 1], x[0, 3, 1, 0], x[0, 3, 0, 0] = np.nan, np.nan, np.inf
     param = {"pool_height": side, "pool_width": side}
     out, cache = pooling.max_pool_forward(x, param)
     expected, expected_cache = functional.max_pool_forward_naive(x, param)
@@ -144,8 +147,14 @@ def test_nothing_is_written_beside_the_outputs(C, H, W, dtype, window, threads):
         run(kernels.max_pool_2x2_forward, (x, out, winner), threads)
         run(kernels.max_pool_2x2_backward, (out, winner, dx), threads)
     else:
-        run(kernels.max_pool_forward, (x, *windows, out, winner), threads)
-        run(kernels.max_pool_backward, (out, winner, *windows, dx), threads)
+        wide = vector_lanes(dtype) <= C
+        run(kernels.max_pool_forward if wide else kernels.max_pool_forward_narrow, (x, *windows, out, winner), threads)
+        run(kernels.max_pool_backward_narrow, (out, winner, rows, 1, columns, 1, np.full(OW, window), dx), threads)
+        if wide:
+            param = {"pool_height": window, "pool_width": window}
+            points = pooling._windows_of_points(pool_geometry("test", (2, C, H, W), param), H, W)
+            dx[...] = 77
+            run(kernels.max_pool_backward, (out, winner, *points, dx), threads)
     run(kernels.avg_pool_forward, (x, *counts, mean), threads)
     assert not np.any(dx == 77)  # all of it was written
     run(kernels.avg_pool_backward, (mean, *counts, dx), threads)

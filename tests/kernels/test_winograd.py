@@ -219,6 +219,23 @@ def test_results_are_the_same_bits_at_every_run_and_of_images_for_every_number_o
     assert all(len(results) == 1 for results in of_weights.values())
 
 
+@settings(deadline=None, max_examples=60)
+@given(N=st.integers(1, 3), size=st.tuples(*[st.integers(3, 23)] * 2), parts=st.integers(2, 7), pads=PADS, rectify=st.booleans())
+def test_an_image_may_be_the_work_of_several_threads(N, size, parts, pads, rectify):
+    x, w, b = random((N, 16, *size), np.float32), random((20, 16, 3, 3), np.float32), random((20,), np.float32)
+    geometry = conv_geometry("conv", x.shape, w.shape, {"pad": pads})
+    results = []
+    for number in (1, parts):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(winograd, "SERIAL", 0)
+            patch.setattr(winograd, "threads", lambda number=number: number)
+            out, cache = winograd.forward(x, w, b, geometry, rectify=rectify)
+            results.append((out, *winograd.backward(random(out.shape, x.dtype, seed=1), cache)))
+    for name, one, several in zip(("out", "dx", "dw", "db"), *results, strict=True):
+        bound = 0 if name in ("out", "dx") else ROUNDING[np.float32][name] * np.abs(one).max()
+        np.testing.assert_allclose(one, several, rtol=0, atol=bound, err_msg=name)
+
+
 def test_a_second_step_in_a_workspace_takes_no_new_memory():
     x, w, b = random((40, 32, 16, 16), np.float32), random((64, 32, 3, 3), np.float32), random((64,), np.float32)
     geometry = conv_geometry("conv", x.shape, w.shape, {"pad": 1})

@@ -84,6 +84,11 @@ def frozen_whole(layer):
     return layer
 
 
+def fire(channels):
+    left, right = nn.Sequential(nn.Conv2d(4, 5, 1), nn.ReLU()), nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ReLU())
+    return nn.Sequential(nn.Conv2d(channels, 4, 1), nn.ReLU(), nn.Concat(left, right))
+
+
 # for images of 3 x 8 x 6
 IMAGE_NETWORKS = {
     "convolutions": lambda: [nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 3, stride=2, bias=False)],
@@ -111,6 +116,9 @@ IMAGE_NETWORKS = {
     "residual without a norm": lambda: [nn.Conv2d(3, 4, 3, padding=1), block(norm=False), nn.ReLU()],
     "residual without a ReLU": lambda: [nn.Conv2d(3, 4, 3, padding=1), block(), block(), nn.AvgPool2d(2)],
     "residual first": lambda: [nn.Residual(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3))), nn.ReLU()],
+    "concat": lambda: [fire(3), nn.Concat(nn.Conv2d(9, 2, 1), nn.Identity(), nn.Sequential(nn.MaxPool2d(3, 1, 1), nn.ReLU())), fire(20)],
+    "concat of rows": lambda: [nn.Conv2d(3, 4, 3), nn.Concat(nn.Conv2d(4, 4, 1), nn.ReLU(), dim=2)],
+    "concat with a frozen branch": lambda: [nn.Concat(frozen_whole(nn.Conv2d(3, 4, 1)), nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU()))],
     "norm alone in a residual": lambda: [nn.Conv2d(3, 4, 3), nn.Residual(nn.BatchNorm2d(4)), nn.ReLU()],
 }
 
@@ -279,6 +287,8 @@ def test_neighbours_run_together():
     assert kinds(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)) == ["_Conv", "_ImageNorm", "_Step"]
     assert kinds(block(), nn.ReLU(), nn.GroupNorm(2, 4), nn.ReLU()) == ["_Residual", "_GroupNorm"]
     assert kinds(block(norm=False), nn.ReLU()) == ["_Residual", "_Step"]
+    assert kinds(fire(3)) == ["_Conv", "_Concat"]
+    assert [[type(step).__name__ for step in branch] for branch in Plan(fire(3)).steps[1].branches] == [["_Conv"], ["_Conv"]]
 
 
 def test_the_reference_namespace_runs_as_it_is():
@@ -329,6 +339,15 @@ def test_a_batch_that_does_not_fit_is_refused_with_the_layer():
     with pytest.raises(ValueError, match=r"Linear: x has shape \(2, 5\); expected \(N, 4\)") as error:
         plan.forward(np.zeros((2, 5), np.float32))
     assert error.value.__notes__ == ["in layer 2 of 4, (1.0): Linear(in_features=4, out_features=3, bias=True)"]
+
+
+def test_a_fault_in_a_branch_names_the_layer_and_the_branches():
+    plan = Plan(nn.Sequential(nn.ReLU(), nn.Concat(nn.Identity(), nn.Sequential(nn.ReLU(), nn.Linear(4, 3)))))
+    with pytest.raises(ValueError, match=r"Linear: x has shape \(2, 5\)") as error:
+        plan.forward(np.zeros((2, 5), np.float32))
+    inner, outer = error.value.__notes__
+    assert inner == "in layer 2 of 2, (1.1): Linear(in_features=4, out_features=3, bias=True)"
+    assert outer == "in layer 2 of 2, (1): Concat(...)"
 
 
 def test_a_network_without_parameters_has_nothing_to_do_in_its_backward_pass():

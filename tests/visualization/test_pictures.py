@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from chainrule.visualization.pictures import data_url, image_pixels, png, reduced, weight_pixels
+from chainrule.visualization.pictures import (
+    data_url,
+    enlarged,
+    heat,
+    image_pixels,
+    overlay,
+    png,
+    reduced,
+    save_gif,
+    save_png,
+    weight_pixels,
+)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +95,54 @@ def test_reduced_pictures_fit_and_are_means_of_blocks(height, width, side):
     ]
     # means of at most 1,600 values of size 1: 40 roundings of 1e-16
     np.testing.assert_allclose(small, np.moveaxis(np.array(expected), (0, 1), (2, 3)), rtol=0, atol=1e-14)
+
+
+# --- colours over images ----------------------------------------------------------------------------------------------------------
+
+
+def test_heat_goes_from_black_to_bright():
+    (colours,) = heat(np.linspace(0, 1, 100).reshape(1, 10, 10))
+    brightness = colours.astype(int).sum(axis=2).ravel()
+    assert brightness[0] < 10 and brightness[-1] > 500
+    assert np.all(np.diff(brightness) >= 0)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_a_map_of_one_value_is_dark(value):
+    assert heat(np.full((1, 4, 4), value)).max() < 10
+
+
+def test_one_extreme_pixel_does_not_darken_the_rest(rng):
+    maps = rng.random((1, 40, 40))
+    with_extreme = maps.copy()
+    with_extreme[0, 0, 0] = 1e6
+    assert np.abs(heat(with_extreme).astype(int) - heat(maps))[0, 1:].max() < 10
+
+
+def test_an_overlay_shows_the_image_where_the_map_is_dark():
+    image = np.zeros((1, 8, 8, 3), np.uint8)
+    image[0, 4:] = 200
+    maps = np.zeros((1, 8, 8))
+    maps[0, :, 0] = 1.0
+    (drawn,) = overlay(image, maps)
+    assert drawn[6, 6].astype(int).sum() > drawn[2, 6].astype(int).sum() + 200
+    assert drawn[2, 0].astype(int).sum() > 300
+    np.testing.assert_array_equal(overlay(image[..., 0], maps)[0], drawn)
+
+
+def test_small_pictures_are_enlarged_pixel_by_pixel():
+    picture = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    np.testing.assert_array_equal(enlarged(picture, 6), picture.repeat(2, axis=0).repeat(2, axis=1))
+    assert enlarged(np.zeros((500, 300, 3), np.uint8)).shape == (500, 300, 3)
+
+
+def test_an_animation_has_all_frames_and_repeats(tmp_path, rng):
+    frames = [rng.integers(0, 256, (9, 8, 3), np.uint8) for _ in range(4)]
+    with Image.open(save_gif(frames, tmp_path / "frames.gif")) as saved:
+        assert (saved.format, saved.n_frames, saved.info["loop"], saved.size) == ("GIF", 4, 0, (8, 9))
+
+
+def test_a_picture_is_saved_as_it_is(tmp_path, rng):
+    pixels = rng.integers(0, 256, (9, 8, 3), np.uint8)
+    with Image.open(save_png(pixels, tmp_path / "picture.png")) as saved:
+        np.testing.assert_array_equal(np.asarray(saved), pixels)

@@ -18,6 +18,7 @@ from PIL import Image
 from scipy.stats import binomtest
 from sklearn.metrics import accuracy_score, confusion_matrix, recall_score
 
+from chainrule import nn
 from chainrule.data import Dataset, batches, digits
 from chainrule.training.history import History
 from chainrule.training.run import Run
@@ -71,6 +72,7 @@ class Engine:
         features = math.prod(data.image_shape)
         self.classes, self.skill = len(data.classes), skill
         self.rng = np.random.default_rng(0)
+        self.model = nn.Sequential(nn.Flatten(), nn.Linear(features, self.classes)).reset_parameters(self.rng)
         self.weights = {
             "1.weight": self.rng.standard_normal((9, features)).astype(np.float32),
             "1.bias": np.zeros(9, dtype=np.float32),

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.benchmarks.turns import Task, compare, workers
 
-__all__ = ["CONTENDERS", "LAYERS", "Layer", "contenders", "hand_pass", "operations", "run", "task"]
+__all__ = ["CONTENDERS", "LAYERS", "Layer", "channels_last", "contenders", "hand_pass", "operations", "run", "samples", "task"]
 
 CONTENDERS = {"hand": "chainrule", "direct": "chainrule, direct", "torch": "PyTorch", "torch-channels-last": "PyTorch, channels-last"}
 BATCH = 100
@@ -134,46 +134,47 @@ def task(contender: str, name: str) -> Task:
     x = rng.standard_normal((BATCH, *layer.shape), dtype=np.float32)
     dout = rng.standard_normal((BATCH, *layer.out_shape), dtype=np.float32)
     if contender in ("hand", "direct", "torch-channels-last"):
-        dout = _channels_last(dout)
+        dout = channels_last(dout)
         if layer.shape[0] > 3 or contender == "torch-channels-last":
-            x = _channels_last(x)
+            x = channels_last(x)
     make = _torch_pass if contender.startswith("torch") else _our_pass
     layer_pass = make(contender, layer, model, x, dout)
-
-    def check():
-        for array in layer_pass():
-            array = np.asarray(array)
-            sizes = np.abs(array)
-            largest = sizes.max()
-            yield float(sizes.mean(dtype=np.float64) / largest)
-            places = np.random.default_rng(1).integers(array.size, size=CHECKED)
-            yield from (float(value / largest) for value in array[np.unravel_index(places, array.shape)])
-
-    return Task(lambda i: layer_pass(), check)
+    return Task(lambda i: layer_pass(), lambda: samples(layer_pass()))
 
 
-def _channels_last(images):
+def samples(arrays):
+    """Numbers on which contenders must agree: of each array the mean size and some of its values, relative to the largest."""
+    for array in arrays:
+        array = np.asarray(array)
+        sizes = np.abs(array)
+        largest = sizes.max()
+        yield float(sizes.mean(dtype=np.float64) / largest)
+        places = np.random.default_rng(1).integers(array.size, size=CHECKED)
+        yield from (float(value / largest) for value in array[np.unravel_index(places, array.shape)])
+
+
+def channels_last(images):
+    """The same images, channels-last in memory."""
     return np.ascontiguousarray(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def hand_pass(model, x, dout, need_dx=True):
-    """A function that computes the output and all gradients of a module at x as a training step does: () -> [out, dx, dw, db, ...]."""
+    """A function that computes the output and the gradients of a module at x as a training step does: () -> [out, dx, dw, db, ...].
+
+    Those of frozen parameters are left out, and so is dx if it is not needed.
+    """
     from chainrule.kernels.workspace import Workspace
     from chainrule.nn.plan import Plan
 
-    steps, workspace = Plan(model.train()).steps, Workspace()
+    plan, workspace = Plan(model), Workspace()
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     def run():
         model.zero_grad()
         with workspace:
-            out = x
-            for step in steps:
-                out = step.forward(out, True)
-            dx = dout
-            for step in reversed(steps):
-                dx = step.backward(dx, need_dx or step is not steps[0])
-                step.forget()
-        return [out, *([dx] if need_dx else []), *(parameter.grad for parameter in model.parameters())]
+            out = plan.forward(x)
+            dx = plan.backward(dout, need_dx)
+        return [out, *([dx] if need_dx else []), *(parameter.grad for parameter in learned)]
 
     return run
 

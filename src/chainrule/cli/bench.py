@@ -19,16 +19,18 @@ chainrule bench --only steps --networks three-layer-convnet resnet --rounds 9
 
 chainrule bench --only scaling account first-step --networks speedrun
 
+chainrule bench --only squeezenet --engines torch
+
 chainrule bench --ladder --threads 1"""
 
-TABLES = ("layers", "steps", "scaling", "account", "first-step")
+TABLES = ("layers", "steps", "squeezenet", "scaling", "account", "first-step")
 RIVALS = ("torch", "tensorflow", "numpy", "loops")
 
 
 def bench(
     only: Annotated[list[str] | None, typer.Option(help=f"Tables: {', '.join(TABLES)} (default: layers steps).")] = None,
     ladder: Annotated[bool, typer.Option("--ladder", help="One convolution, from naive loops to the last kernel, instead.")] = False,
-    networks: Annotated[list[str] | None, typer.Option(help="Networks of all tables but layers (default: all).")] = None,
+    networks: Annotated[list[str] | None, typer.Option(help="Networks of all tables but layers and squeezenet (default: all).")] = None,
     engines: Annotated[list[str] | None, typer.Option(help=f"Rivals: {', '.join(RIVALS)} (default: all that are installed).")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender; README's tables have 9.")] = 3,
     seconds: Annotated[float, typer.Option(min=0, help="Length of a turn; at least three runs.")] = 0.3,
@@ -90,13 +92,15 @@ def _progress():
 
 
 def _measure(table, networks, engines, rounds, options):
-    from chainrule.benchmarks import account, ladder, layers, steps
+    from chainrule.benchmarks import account, ladder, layers, squeezenet, steps
 
     if table == "ladder":
         layer, between = ladder.run(rounds=rounds, **options)
         return {"layer": layer, "between": between}
     if table == "layers":
         return layers.run(list(layers.LAYERS), engines, rounds=rounds, **options)
+    if table == "squeezenet":
+        return {name: squeezenet.run(name, engines, rounds=rounds, **options) for name in squeezenet.CASES}
     names = networks or list(steps.NETWORKS)
     if table == "steps":
         return {name: steps.run(name, engines, rounds=rounds, **options) for name in names}
@@ -175,6 +179,22 @@ def _show_steps(results):
     out.print("* PyTorch's better memory format. The loops are timed on one image, and the time multiplied by the batch.")
 
 
+def _show_squeezenet(results):
+    from chainrule.benchmarks.squeezenet import CASES, CONTENDERS
+
+    title = "SqueezeNet at 224 x 224, forward and backward with the gradient of the image, float32"
+    table = _table(title, "gradients", "engine", "median ms", "best ms", "time / ours", "range", "peak MiB")
+    for name, rows in results.items():
+        case = CASES[name]
+        for contender, row in rows.items():
+            label = f"{'image alone' if case.frozen else 'all'}, batch {case.batch}" if contender == "hand" else ""
+            table.add_row(
+                label, _name(contender, rows, CONTENDERS), *_times(row), f"{row['peak_mib']:.0f}", end_section=contender == list(rows)[-1]
+            )
+    out.print(table)
+    out.print("* PyTorch's better memory format.")
+
+
 def _show_scaling(results):
     columns = ("network", "all, ms", "one, ms", "speedup", "range", "best runs, ms", "speedup")
     table = _table("All threads against one, chainrule", *columns, words=1)
@@ -235,6 +255,7 @@ def _show_ladder(results):
 _SHOW = {
     "layers": _show_layers,
     "steps": _show_steps,
+    "squeezenet": _show_squeezenet,
     "scaling": _show_scaling,
     "account": _show_account,
     "first-step": _show_first_step,

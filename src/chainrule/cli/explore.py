@@ -1,11 +1,12 @@
 """`chainrule explore`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from chainrule.cli.console import announce_compilation, out
+from chainrule.cli.networks import DEFAULT, Engine, NetworkName, Weights
 from chainrule.cli.options import DataFolder, RunsFolder
 
 __all__ = ["EXAMPLES", "explore"]
@@ -20,9 +21,9 @@ chainrule explore --weights squeezenet1_1.pth --engine torch"""
 
 
 def explore(
-    network: Annotated[str, typer.Option(help="Name of a published network or of a run; the page has the others, too.")] = "squeezenet1_1",
-    weights: Annotated[Path | None, typer.Option(help="File with the weights of that network (default: the published ones).")] = None,
-    engine: Annotated[Literal["hand", "torch"], typer.Option(help="Which engine computes.")] = "hand",
+    network: NetworkName = DEFAULT,
+    weights: Weights = None,
+    engine: Engine = "hand",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes any that is free.")] = 7860,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     runs: RunsFolder = Path("runs"),

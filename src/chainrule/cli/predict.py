@@ -1,11 +1,12 @@
 """`chainrule predict`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from chainrule.cli.console import announce_compilation, download_bar, err, out, print_json
+from chainrule.cli.console import err, out, print_json
+from chainrule.cli.networks import DEFAULT, Engine, NetworkName, Weights, open_network
 from chainrule.cli.options import DataFolder, RunsFolder
 from chainrule.messages import sentence
 
@@ -24,20 +25,16 @@ chainrule predict photo.jpg --network resnet-cifar10-1"""
 
 def predict(
     images: Annotated[list[Path], typer.Argument(help="Image files, of any common format.")],
-    network: Annotated[str, typer.Option(help="A published network (squeezenet1_0, squeezenet1_1, resnet18), or a run.")] = "squeezenet1_1",
-    weights: Annotated[Path | None, typer.Option(help="File with weights for a published network, of PyTorch or safetensors.")] = None,
-    engine: Annotated[Literal["hand", "torch"], typer.Option(help="What computes.")] = "hand",
+    network: NetworkName = DEFAULT,
+    weights: Weights = None,
+    engine: Engine = "hand",
     top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 5,
     json: Annotated[bool, typer.Option("--json", help="One JSON document instead of a list.")] = False,
     runs: RunsFolder = Path("runs"),
     data_folder: DataFolder = None,
 ):
     """The classes that a network sees in images, with their probabilities. The published weights are downloaded once."""
-    from chainrule.visualization import load_network
-
-    announce_compilation()
-    with download_bar(f"downloading the weights of {network}, once; they are kept") as progress:
-        loaded = load_network(network, engine=engine, weights=weights, runs=runs, data_folder=data_folder, progress=progress)
+    loaded = open_network(network, engine, weights, runs, data_folder)
     results = []
     for path in images:
         try:

@@ -1,11 +1,13 @@
 """`chainrule visualize`."""
 
+import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from chainrule.cli.console import announce_compilation, download_bar, err, out, percent
+from chainrule.cli.console import announce_compilation, err, out, percent
+from chainrule.cli.networks import DEFAULT, Engine, NetworkName, Weights, open_network
 from chainrule.cli.options import DataFolder, RunsFolder
 
 __all__ = ["EXAMPLES", "app"]
@@ -30,13 +32,9 @@ app = typer.Typer(help="Look inside a network: what decides in an image, what fo
 
 Photo = Annotated[Path, typer.Argument(help="Image file, of any common format.")]
 Name = Annotated[str, typer.Argument(help="A run, or a published network (squeezenet1_0, squeezenet1_1, resnet18).")]
-NetworkName = Annotated[str, typer.Option("--network", help="A published network (squeezenet1_0, squeezenet1_1, resnet18), or a run.")]
-Weights = Annotated[Path | None, typer.Option(help="File with a published network's weights: .pth, .pt or .safetensors.")]
-Engine = Annotated[Literal["hand", "torch"], typer.Option(help="What computes.")]
 Output = Annotated[Path | None, typer.Option(help="The picture, a PNG file (default: a name made of what it shows, in this folder).")]
 Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")]
 Steps = Annotated[int, typer.Option(min=1, help="Steps of gradient ascent, at most.")]
-DEFAULT = "squeezenet1_1"
 
 
 @app.command("saliency", epilog="Example:\n\nchainrule visualize saliency photo.jpg --class tabby --method integrated-gradients")
@@ -58,7 +56,7 @@ def show_saliency(
     from chainrule.visualization import METHODS, attribution_figure, read_image, saliency, save_figure
 
     pixels = read_image(image)
-    shown = _load(network, engine, weights, runs, data_folder)
+    shown = open_network(network, engine, weights, runs, data_folder)
     x = shown.prepare(pixels)
     probabilities = shown.probabilities(x)[0]
     target = int(probabilities.argmax()) if label is None else shown.find_class(label)
@@ -91,7 +89,7 @@ def fool(
     from chainrule.visualization.pictures import save_png
 
     pixels = read_image(image)
-    shown = _load(network, engine, weights, runs, data_folder)
+    shown = open_network(network, engine, weights, runs, data_folder)
     wanted, x = shown.find_class(target), shown.prepare(pixels)
     if shown.probabilities(x)[0].argmax() == wanted:
         raise ValueError(f"{image} is taken for {shown.class_name(wanted)} as it is; choose another target")
@@ -106,7 +104,7 @@ def fool(
         err.print(f"error: not fooled after {steps} steps; give more --steps, or a greater --learning-rate", markup=False)
         raise typer.Exit(1)
     path = output or Path(f"{image.stem}-as-{shown.class_name(wanted).replace(' ', '-')}.png")
-    titles = tuple(f"{shown.class_name(int(p.argmax()))} {percent(p.max())}" for p in (before, after))
+    titles = f"{shown.class_name(seen)} {percent(before[seen])}", f"{shown.class_name(wanted)} {percent(after[wanted])}"
     pair = shown.to_pixels(x)[0], shown.to_pixels(fooling.x)[0]
     save_png(pair[1], path)
     picture = path.with_stem(f"{path.stem}-difference")
@@ -132,11 +130,10 @@ def show_class(
     """Draw the image that a network finds most like a class."""
     import numpy as np
 
-    from chainrule.cli.preview import Preview
     from chainrule.visualization import class_visualization_steps
     from chainrule.visualization.pictures import enlarged, save_gif, save_png
 
-    shown = _load(network, engine, weights, runs, data_folder)
+    shown = open_network(network, engine, weights, runs, data_folder)
     wanted = shown.find_class(target)
     name = shown.class_name(wanted)
     path = output or Path(f"{name.replace(' ', '-')}.png")
@@ -149,12 +146,7 @@ def show_class(
         high=shown.high,
         rng=np.random.default_rng(seed),
     )
-    kept = []
-    with Preview(name, steps) as preview:
-        for step, (x, score) in enumerate(drawing, start=1):
-            if step % 10 == 0 or step in (1, steps):
-                kept.append(shown.to_pixels(x)[0])
-                preview.show(step, score, kept[-1])
+    kept, x, score = _watched(name, steps, drawing, shown)
     save_png(enlarged(kept[-1]), path)
     out.print(f"{path}   {name}: score {score:.1f}, probability {percent(shown.probabilities(x)[0, wanted])}", markup=False)
     if frames is not None:
@@ -174,7 +166,7 @@ def show_filters(
     from chainrule.visualization import first_layer, save_figure, tiles_figure
     from chainrule.visualization.pictures import weight_pixels
 
-    shown = _load(name, "hand", weights, runs, data_folder)
+    shown = open_network(name, "hand", weights, runs, data_folder)
     layer, filters = first_layer(shown)
     path = output or Path(f"{shown.name}-filters.png")
     title = f"{shown.name}: {layer}, {len(filters)} filters of {' x '.join(map(str, filters.shape[1:]))}; grey is 0"
@@ -197,7 +189,7 @@ def show_features(
     from chainrule.visualization import activation_figure, feature_maps, read_image, save_figure
 
     pixels = read_image(image)
-    shown = _load(name, engine, weights, runs, data_folder)
+    shown = open_network(name, engine, weights, runs, data_folder)
     x = shown.prepare(pixels)
     layers = feature_maps(shown, x, layer)
     path = output or Path(f"{image.stem}-features.png")
@@ -222,20 +214,16 @@ def invert(
     """Draw an image from what a layer still knows about one."""
     import numpy as np
 
-    from chainrule.cli.preview import Preview
     from chainrule.visualization import feature_inversion_steps, find_layer, read_image
     from chainrule.visualization.pictures import enlarged, save_png
 
     pixels = read_image(image)
-    shown = _load(network, engine, weights, runs, data_folder)
+    shown = open_network(network, engine, weights, runs, data_folder)
     name, x = find_layer(shown, layer), shown.prepare(pixels)
     drawing = feature_inversion_steps(shown.module, x, name, steps=steps, low=shown.low, high=shown.high, rng=np.random.default_rng(seed))
-    with Preview(f"features of {name}", steps) as preview:
-        for step, (found, distance) in enumerate(drawing, start=1):
-            if step % 10 == 0 or step in (1, steps):
-                preview.show(step, distance, shown.to_pixels(found)[0])
+    kept, _, distance = _watched(f"features of {name}", steps, drawing, shown)
     path = output or Path(f"{image.stem}-from-{name}.png")
-    save_png(np.concatenate([enlarged(shown.to_pixels(image)[0]) for image in (x, found)], axis=1), path)
+    save_png(np.concatenate([enlarged(pixels) for pixels in (shown.to_pixels(x)[0], kept[-1])], axis=1), path)
     out.print(f"{path}   left the image, right one whose features at {name} differ by {percent(distance)} of their square", markup=False)
 
 
@@ -265,9 +253,14 @@ def show_embedding(
     out.print(f"{path}   {title}", markup=False)
 
 
-def _load(name, engine, weights, runs, data_folder):
-    from chainrule.visualization import load_network
+def _watched(name, steps, drawing, shown) -> tuple[list, Any, float]:
+    """Pixels of every tenth step of `drawing`, (image, number) by step, shown as they come; then the last image and number."""
+    from chainrule.cli.preview import Preview
 
-    announce_compilation()
-    with download_bar(f"downloading the weights of {name}, once; they are kept") as progress:
-        return load_network(name, engine=engine, weights=weights, runs=runs, data_folder=data_folder, progress=progress)
+    frames, x, number = [], None, math.nan  # `drawing` has at least one step
+    with Preview(name, steps) as preview:
+        for step, (x, number) in enumerate(drawing, start=1):
+            if step % 10 == 0 or step in (1, steps):
+                frames.append(shown.to_pixels(x)[0])
+                preview.show(step, number, frames[-1])
+    return frames, x, number

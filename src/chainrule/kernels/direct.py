@@ -1,7 +1,7 @@
 """Direct convolution, compiled: any window, stride, padding, dilation and groups; float32 and float64; ReLU and 2 x 2 max pooling fused.
 
 The twin is `chainrule.functional.conv_forward_naive`, from whose results these differ by the rounding of sums taken in another order: none
-from run to run; for out and dx none between numbers of threads either, while dw and db are summed over the images thread by thread.
+from run to run; for out and dx none between numbers of threads either, while dw and db are summed over the pixels thread by thread.
 """
 
 import functools

@@ -5,12 +5,14 @@ Maxima are those of the twins, and means differ by rounding only; nothing differ
 float32 and float64, and empty arrays, go to the twin. No cache refers to x.
 """
 
+import functools
+
 import numpy as np
 
 from chainrule import functional
 from chainrule.functional.geometry import pool_geometry
 from chainrule.kernels.arrays import fits
-from chainrule.kernels.compiler import load, run, threads
+from chainrule.kernels.compiler import load, run, threads, vector_lanes
 from chainrule.kernels.layout import channels_first, channels_last
 from chainrule.kernels.workspace import empty
 
@@ -24,6 +26,7 @@ __all__ = [
 ]
 
 SERIAL = 50_000  # numbers; fewer take one thread less time than it takes to wake a second one
+FEW_POINTS = 64  # of a window; with more, going to the one that won, channel by channel, beats asking each for all channels at once
 
 
 def max_pool_forward(x, pool_param):
@@ -40,24 +43,28 @@ def max_pool_forward(x, pool_param):
     out = empty((N, OH, OW, C), x.dtype)
     winner = empty(out.shape, np.uint8 if geometry.kernel[0] * geometry.kernel[1] <= 256 else np.int32)
     if _side_by_side(geometry, H, W):
-        windows = None
         run(kernels.max_pool_2x2_forward, (rows, out, winner), _parts(x))
     else:
-        windows = (*_windows(geometry, 0, H), *_windows(geometry, 1, W))
-        run(kernels.max_pool_forward, (rows, *windows, out, winner), _parts(x))
-    return channels_first(out), (x.shape, winner, windows)
+        forward = kernels.max_pool_forward if _is_wide(x) else kernels.max_pool_forward_narrow
+        run(forward, (rows, *_windows(geometry, 0, H), *_windows(geometry, 1, W), out, winner), _parts(x))
+    return channels_first(out), (x.shape, winner, geometry)
 
 
 def max_pool_backward(dout, cache):
     """Gradient of `max_pool_forward`: dx (N, C, H, W), from dout (N, C, OH, OW)."""
     if len(cache) == 1:
         return functional.max_pool_backward_naive(dout, *cache)
-    x_shape, winner, windows = cache
+    x_shape, winner, geometry = cache
     dout, dx, kernels = _gradients("max_pool_backward", dout, channels_first(winner).shape, x_shape)
-    if windows is None:
+    H, W = x_shape[2:]
+    if _side_by_side(geometry, H, W):
         run(kernels.max_pool_2x2_backward, (dout, winner, dx), _parts(dx))
+    elif not _is_wide(channels_first(dx)) or geometry.kernel[0] * geometry.kernel[1] > FEW_POINTS:
+        (row_starts, _, row_step), (column_starts, column_stops, column_step) = _windows(geometry, 0, H), _windows(geometry, 1, W)
+        widths = -(-(column_stops - column_starts) // column_step)
+        run(kernels.max_pool_backward_narrow, (dout, winner, row_starts, row_step, column_starts, column_step, widths, dx), _parts(dx))
     else:
-        run(kernels.max_pool_backward, (dout, winner, *windows, dx), _parts(dx))
+        run(kernels.max_pool_backward, (dout, winner, *_windows_of_points(geometry, H, W), dx), _parts(dx))
     return channels_first(dx)
 
 
@@ -103,6 +110,11 @@ def adaptive_avg_pool_backward(dout, cache):
     return _avg_pool_backward("adaptive_avg_pool_backward", dout, cache)
 
 
+def _is_wide(x):
+    """Whether the channels of x (N, C, H, W) fill a vector."""
+    return x.shape[1] >= vector_lanes(x.dtype)
+
+
 def _side_by_side(geometry, H, W):
     """Whether the windows are 2 x 2 and lie side by side within the image."""
     OH, OW = geometry.output
@@ -110,6 +122,22 @@ def _side_by_side(geometry, H, W):
     return two_by_two and not any(geometry.pad) and 2 * OH <= H and 2 * OW <= W
 
 
+@functools.lru_cache(maxsize=512)
+def _windows_of_points(geometry, H, W):
+    """For rows, then columns, what `max_pool_backward` asks: which windows hold a point, as which of theirs; last, the windows' widths."""
+    tables, counts = [], None
+    for axis, size in enumerate((H, W)):
+        starts, stops, step = _windows(geometry, axis, size)
+        counts = -(-(stops - starts) // step)
+        windows = np.repeat(np.arange(len(starts)), counts)
+        places = np.arange(len(windows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        points = starts[windows] + places * step
+        order = np.argsort(points, kind="stable")  # a point's windows one after the other
+        tables += [np.searchsorted(points[order], np.arange(size + 1)), windows[order], places[order]]
+    return (*tables, counts)
+
+
+@functools.lru_cache(maxsize=512)
 def _windows(geometry, axis, size):
     """Where the windows begin and end within the image, along one axis, and the step from point to point."""
     step = geometry.dilation[axis]

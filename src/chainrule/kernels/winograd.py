@@ -111,13 +111,16 @@ def backward(dout, cache, *, need_dx=True, need_parameters=True, dw=None, db=Non
     dU = empty((parts, 36, sizes.C_rows, sizes.F_packed) if need_parameters else (0,), dtype)
     db_sums = empty((parts, sizes.F_packed if has_db else 0), dtype)
     row = sizes.W * sizes.C, sizes.OW * sizes.F
+    rest = empty((parts if need_dx else 0, 2, *rows.shape[2:]), dtype)
     scratch = _scratch(sizes, 3, 4 * row[0] + max(6 * row[0], 8 * row[1]), dtype, parts)
     arguments = (
         rows.reshape(-1), U, gradients.reshape(-1), (gradients if out is None else out).reshape(-1),
-        (np.empty(0, np.uint8) if winners is None else winners).reshape(-1), mode, dx.reshape(-1), dU.reshape(-1), db_sums.reshape(-1),
-        sizes, scratch,
+        (np.empty(0, np.uint8) if winners is None else winners).reshape(-1), mode, dx.reshape(-1), rest.reshape(-1),
+        dU.reshape(-1), db_sums.reshape(-1), sizes, scratch,
     )  # fmt: skip
     run(compiled.backward, arguments, parts)
+    if need_dx:
+        _add_rest(dx, rest, sizes)
     dx = channels_first(dx)[:, :channels] if need_dx else None
     if not need_parameters:
         return dx, None, None
@@ -139,6 +142,16 @@ def backward(dout, cache, *, need_dx=True, need_parameters=True, dw=None, db=Non
     else:
         db[...] = db_sums[:, :filters].sum(axis=0)
     return dx, dw, db
+
+
+def _add_rest(dx, rest, sizes):
+    """Where the work was divided within an image, dx lacks what the strip above has for two rows of the one below."""
+    for part in range(1, len(rest)):
+        strip = sizes.N * sizes.TH * part // len(rest)
+        n, first = strip // sizes.TH, 4 * (strip % sizes.TH) - sizes.top
+        if strip % sizes.TH:
+            start, stop = (min(max(row, 0), sizes.H) for row in (first, first + 2))
+            dx[n, start:stop] += rest[part - 1, start - first : stop - first]
 
 
 def _parts(sizes):

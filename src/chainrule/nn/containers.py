@@ -1,5 +1,6 @@
 """Modules made of modules: one after another, around a shortcut, side by side, under other names."""
 
+import functools
 import math
 
 import numpy as np
@@ -104,12 +105,11 @@ class Concat(Module):
     def forward(self, x):
         outs = [branch(x) for branch in self._branches]
         self._cache = np.cumsum([out.shape[self.dim] for out in outs])[:-1]
-        return np.concatenate(outs, axis=self.dim)
+        return self.functions.concatenate(outs, self.dim)
 
     def backward(self, dout):
-        parts = np.split(dout, self.cached(), axis=self.dim)
-        dxs = [branch.backward(part) for branch, part in zip(self._branches, parts, strict=True)]
-        return sum(dxs[1:], dxs[0])
+        parts = self.functions.split(dout, self.cached(), self.dim)
+        return functools.reduce(self.functions.add, [branch.backward(part) for branch, part in zip(self._branches, parts, strict=True)])
 
 
 class Named(Module):

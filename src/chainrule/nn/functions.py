@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chainrule import functional, kernels
-from chainrule.kernels.layout import contiguous
+from chainrule.kernels.layout import concatenate, contiguous, split
 
 __all__ = ["KERNELS", "REFERENCE", "Functions", "Pair"]
 
@@ -60,6 +60,8 @@ class Functions:
     svm_loss: Callable
     mse_loss: Callable
     add: Callable
+    concatenate: Callable
+    split: Callable
     contiguous: Callable
     affine_relu: Pair | None = None
     batchnorm_relu: Pair | None = None
@@ -95,6 +97,8 @@ REFERENCE = Functions(
     svm_loss=functional.svm_loss,
     mse_loss=functional.mse_loss,
     add=operator.add,
+    concatenate=np.concatenate,
+    split=np.split,
     contiguous=np.ascontiguousarray,
 )
 
@@ -114,6 +118,8 @@ KERNELS = replace(
     layernorm=Pair(kernels.layernorm_forward, kernels.layernorm_backward),
     softmax_loss=kernels.softmax_loss,
     add=kernels.add,
+    concatenate=concatenate,
+    split=split,
     contiguous=contiguous,
     affine_relu=Pair(
         kernels.affine_relu_forward,

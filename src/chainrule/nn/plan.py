@@ -3,6 +3,7 @@
 Modules know nothing of it: without a plan they compute the same numbers, one layer at a time, and keep them.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Callable
 from typing import ClassVar
@@ -10,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from chainrule.nn.activations import GELU, ReLU
-from chainrule.nn.containers import Named, Residual, Sequential
+from chainrule.nn.containers import Concat, Named, Residual, Sequential
 from chainrule.nn.convolution import Conv2d
 from chainrule.nn.linear import Linear
 from chainrule.nn.module import Module, Parameter, learn
@@ -29,7 +30,7 @@ class Plan:
 
     Parameters
     ----------
-    model : any module; the layers of a Sequential and of a Residual are planned, everything else runs as it is
+    model : any module; the layers of a Sequential, of a Residual and of a Concat are planned, everything else runs as it is
     """
 
     def __init__(self, model: Module):
@@ -305,6 +306,28 @@ class _Residual(_Step):
         self._cache = None
 
 
+class _Concat(_Step):
+    """The outputs of all branches for one x, which are planned, joined."""
+
+    def __init__(self, modules, where, branches):
+        super().__init__(modules, where)
+        self.branches = branches
+
+    def forward(self, x, keep):
+        concat, outs = self.modules[0], [_forward(branch, x, keep) for branch in self.branches]
+        self._bounds = np.cumsum([out.shape[concat.dim] for out in outs])[:-1]
+        return concat.functions.concatenate(outs, concat.dim)
+
+    def backward(self, dout, need_dx):
+        concat = self.modules[0]
+        parts = concat.functions.split(dout, self._bounds, concat.dim)
+        dxs = [_backward(branch, part, need_dx) for branch, part in zip(self.branches, parts, strict=True)]
+        return functools.reduce(concat.functions.add, dxs) if need_dx else None
+
+    def forget(self):
+        """The branches' steps forget for themselves."""
+
+
 def _steps(layers, shared):
     """A list of (name, layer) as steps, neighbours with a fused form as one; `shared` are the parameters with several uses."""
     steps, number = [], 0
@@ -312,7 +335,7 @@ def _steps(layers, shared):
         name, layer = layers[number]
         where = _where(number, len(layers), name, layer)
         rest = [layer for _, layer in layers[number:]]
-        step = _residual(rest, where, shared) or _fused(rest, where, shared) or _Step(rest[:1], where)
+        step = _residual(rest, where, shared) or _concat(rest, where, shared) or _fused(rest, where, shared) or _Step(rest[:1], where)
         steps.append(step)
         number += len(step.modules)
     return steps
@@ -346,6 +369,13 @@ def _residual(layers, where, shared):
     end = _fused([body[-1][1], *layers[1:2]], where, shared, kinds=(_AddReLU,))
     modules = layers[:1] if end is None else layers[:2]
     return _Residual(modules, where, _steps(body if end is None else body[:-1], shared), _steps(shortcut, shared), end)
+
+
+def _concat(layers, where, shared):
+    """A Concat at the beginning of `layers` as a step; None if there is none."""
+    if not _is(layers[0], Concat):
+        return None
+    return _Concat(layers[:1], where, [_steps(list(_layers(branch, name)), shared) for name, branch in layers[0].named_children()])
 
 
 def _layers(module, name):

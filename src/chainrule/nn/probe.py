@@ -4,7 +4,7 @@ Networks of `chainrule.nn` answer by their own backward passes, PyTorch's by aut
 eval mode, and leaves mode, parameters and their gradients as they were.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -70,8 +70,8 @@ class Probe(Protocol):
         """The names of all modules, from the outermost, which is ""."""
         ...
 
-    def parameters(self) -> dict[str, np.ndarray]:
-        """The parameters by name."""
+    def parameters(self) -> Mapping[str, Any]:
+        """The parameters by name, as arrays."""
         ...
 
 
@@ -92,9 +92,7 @@ class HandProbe:
             return self._plan.evaluate(self._taken(x))
 
     def gradient(self, x, dscores):
-        with _at_rest(self.module), self._workspace:
-            scores = self._plan.forward(self._taken(x))
-            return scores, self._plan.backward(dscores(scores), need_dx=True)
+        return self._there_and_back(self._plan, x, dscores)
 
     def guided_gradient(self, x, dscores):
         with _at_rest(self.module), _guided(self.module), self._workspace:
@@ -111,16 +109,18 @@ class HandProbe:
     def gradient_from(self, x, name, dout):
         if self._beginning is None or self._beginning[0] != name:
             self._beginning = name, Plan(_up_to(self.module, name))
-        _, plan = self._beginning
-        with _at_rest(self.module), self._workspace:
-            out = plan.forward(self._taken(x))
-            return out, plan.backward(dout(out), need_dx=True)
+        return self._there_and_back(self._beginning[1], x, dout)
 
     def names(self):
         return [name for name, _ in self.module.named_modules()]
 
     def parameters(self):
         return {name: parameter.data for name, parameter in self.module.named_parameters()}
+
+    def _there_and_back(self, plan, x, dout) -> tuple[np.ndarray, Any]:
+        with _at_rest(self.module), self._workspace:
+            out = plan.forward(self._taken(x))
+            return out, plan.backward(dout(out), need_dx=True)
 
     def _taken(self, x):
         return np.asarray(x, self.dtype)

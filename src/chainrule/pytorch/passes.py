@@ -6,17 +6,19 @@ __all__ = ["layer_pass"]
 
 
 def layer_pass(module, x, dout, need_dx=True):
-    """A function that computes the output and all gradients of `module` at x: () -> [out, dx (if it is needed), dw, db, ...], as arrays.
+    """A function that computes the output and the gradients of `module` at x: () -> [out, dx (if it is needed), dw, db, ...], as arrays.
+
+    Those of frozen parameters are left out.
 
     Parameters
     ----------
-    module : torch.nn.Module, in training mode
+    module : torch.nn.Module
     x : input
     dout : gradient of the output
     need_dx : False for the first layer of a network
     """
     images, upstream = torch.from_numpy(x).requires_grad_(need_dx), torch.from_numpy(dout)
-    sources = [images] * need_dx + list(module.parameters())
+    sources = [images] * need_dx + [parameter for parameter in module.parameters() if parameter.requires_grad]
 
     def run():
         out = module(images)

@@ -20,10 +20,12 @@ class Engine(Protocol):
 
     Attributes
     ----------
+    model : the network, of chainrule.nn or torch.nn
     defers : whether a step returns before it is computed: its loss, its scores and what is counted among them are then tensors on the
         device, and `float` and `int` wait for them
     """
 
+    model: Any
     dtype: np.dtype
     group: Group
     defers: bool

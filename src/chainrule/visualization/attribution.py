@@ -143,6 +143,7 @@ def grad_cam(module, x, labels=None, *, layer=None):
     seen = looked.layers(x, [layer], lambda scores: one_hot(scores, labels))[layer]
     if seen.out.ndim != 4:
         raise ValueError(f"grad_cam: {layer} puts out {seen.out.shape}; Grad-CAM needs a layer with places, (N, K, h, w)")
+    assert seen.gradient is not None
     weights = seen.gradient.mean(axis=(2, 3))  # alpha of eq. 1
     return np.maximum(np.einsum("nk,nkhw->nhw", weights, seen.out), 0)
 

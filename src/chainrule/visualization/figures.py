@@ -137,7 +137,7 @@ def embedding_figure(points, labels, classes, title: str) -> "Figure":
             middle = np.median(points[labels == index], axis=0)
             if len(present) <= 20:  # names at their places, too: ten colours are hard to tell apart
                 box = {"fc": "white", "alpha": 0.7, "lw": 0, "pad": 1}
-                axes.annotate(classes[index], middle, ha="center", va="center", fontsize=8, bbox=box)
+                axes.annotate(classes[index], (middle[0], middle[1]), ha="center", va="center", fontsize=8, bbox=box)
         axes.set(xticks=[], yticks=[], title=title)
         if len(present) <= 20:
             figure.legend(loc="outside right upper", frameon=False, markerscale=2)

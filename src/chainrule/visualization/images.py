@@ -39,24 +39,24 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     return decode_image(read_file(path), path)
 
 
-def decode_image(content: bytes, path: str | os.PathLike) -> np.ndarray:
-    """The image in the bytes of a file, as `read_image` gives it; `path` is what errors call it."""
+def decode_image(content: bytes, name: str | os.PathLike) -> np.ndarray:
+    """As `read_image`, of what is in memory already; `name` is what errors call it."""
     if not content:
-        raise ValueError(f"{path} is empty; expected an image")
+        raise ValueError(f"{name} is empty; expected an image")
     with _alone, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd EXIF data, and of large images before their size is looked at here
         try:
             image = Image.open(io.BytesIO(content))
-            _check_size(path, *image.size)
+            _check_size(name, *image.size)
             pixels = np.asarray(_seen(image))
         except UnidentifiedImageError:
-            raise ValueError(f"{path} is not an image, or of a format that is not read; JPEG and PNG are") from None
+            raise ValueError(f"{name} is not an image, or of a format that is not read; JPEG and PNG are") from None
         except Image.DecompressionBombError:
-            raise ValueError(_too_large(path)) from None
+            raise ValueError(_too_large(name)) from None
         except _Unsuitable:
             raise
         except Exception as error:  # decoders fed with nonsense fail in as many ways as there are formats
-            raise ValueError(f"{path} is a damaged or truncated image ({error or type(error).__name__}); use another copy") from error
+            raise ValueError(f"{name} is a damaged or truncated image ({error or type(error).__name__}); use another copy") from error
     return pixels
 
 

@@ -24,6 +24,8 @@ __all__ = [
     "make_fooling_image",
 ]
 
+Bound = float | np.ndarray
+
 
 @dataclass(frozen=True)
 class Fooling:
@@ -52,8 +54,8 @@ def make_fooling_image(
     *,
     learning_rate: float = 1.0,
     steps: int = 100,
-    low: float | np.ndarray = -np.inf,
-    high: float | np.ndarray = np.inf,
+    low: Bound = -np.inf,
+    high: Bound = np.inf,
     stored: Callable | None = None,
 ) -> Fooling:
     """An image close to x that the network takes for `target`: x += learning_rate * g / |g| with g = d log p(target) / d x.
@@ -83,8 +85,8 @@ def fooling_steps(
     *,
     learning_rate: float = 1.0,
     steps: int = 100,
-    low: float | np.ndarray = -np.inf,
-    high: float | np.ndarray = np.inf,
+    low: Bound = -np.inf,
+    high: Bound = np.inf,
     stored: Callable | None = None,
 ) -> Iterator[Fooling]:
     """The image as it forms, from x itself (`steps` 0) to the one that `make_fooling_image` returns."""
@@ -128,8 +130,8 @@ def class_visualization_steps(
     max_jitter: int | None = None,
     blur_every: int = 2,
     blur: float = 0.6,
-    low: float | np.ndarray = -np.inf,
-    high: float | np.ndarray = np.inf,
+    low: Bound = -np.inf,
+    high: Bound = np.inf,
     rng,
 ) -> Iterator[tuple[np.ndarray, float]]:
     """Gradient ascent from noise on score(x) - l2_reg * |x|^2 (Simonyan et al. 2014, eq. 1), as (image, score) of every step.
@@ -185,8 +187,8 @@ def feature_inversion_steps(
     steps: int = 200,
     learning_rate: float = 0.1,
     tv_weight: float = 1e-3,
-    low: float | np.ndarray = -np.inf,
-    high: float | np.ndarray = np.inf,
+    low: Bound = -np.inf,
+    high: Bound = np.inf,
     rng,
 ) -> Iterator[tuple[np.ndarray, float]]:
     """Adam on |f(image) - f(x)|^2 / |f(x)|^2 + tv_weight * mean total variation, from noise, as (image, first term) of every step.

@@ -19,7 +19,8 @@ from chainrule.training.evaluation import evaluate
 from chainrule.training.history import epoch_rank
 from chainrule.training.pages import duration_text, number_text, percent_text, percent_tick, render
 from chainrule.training.storage import write_file
-from chainrule.visualization.pictures import data_url, image_pixels, reduced, weight_pixels
+from chainrule.visualization.attribution import saliency_maps
+from chainrule.visualization.pictures import data_url, image_pixels, overlay, reduced, weight_pixels
 
 __all__ = ["write_report"]
 
@@ -72,7 +73,7 @@ def write_report(
         epochs=_epoch_rows(epochs, best),
         result=_result(evaluation),
         confusion=_confusion(evaluation.confusion(), data.classes),
-        samples=_samples(evaluation, data, data.split(split)),
+        samples=_samples(evaluation, data, data.split(split), engine.model),
         weights=_weights(state, data.image_shape),
         layers=_layers(records),
         config=_config(run.config, data),
@@ -238,8 +239,8 @@ def _matrix_pixels(share):
     return pixels
 
 
-def _samples(evaluation, data, split):
-    """Cards of right predictions, by class in turn, and of the wrong ones that the network was surest of."""
+def _samples(evaluation, data, split, module):
+    """Cards of right predictions, by class in turn, and of the wrong ones that the network was surest of, with what decided in each."""
     scores = evaluation.scores.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -256,21 +257,31 @@ def _samples(evaluation, data, split):
     in_turn = np.array([row for _, _, row in sorted(rounds)[:RIGHT_SAMPLES]], dtype=np.int64)
 
     rows = np.concatenate([surest, in_turn])
-    pictures = [None] * len(rows)
-    if split.images[0, 0].size > 1:  # features without places are no pictures
-        pictures = [data_url(pixels) for pixels in image_pixels(reduced(split.images[rows], IMAGE_SIDE), data.scale)]
+    pictures, deciding = [None] * len(rows), [None] * len(rows)
+    if len(rows) and split.images[0, 0].size > 1:  # features without places are no pictures
+        pixels = image_pixels(reduced(split.images[rows], IMAGE_SIDE), data.scale)
+        maps = np.nan_to_num(saliency_maps(module, data.normalize(split.images[rows]), predictions[rows]), posinf=0.0)
+        pictures = [data_url(picture) for picture in pixels]
+        deciding = [data_url(picture) for picture in overlay(pixels, reduced(maps[:, None], IMAGE_SIDE)[:, 0])]
     cards = [
         {
             "index": int(row),
             "picture": picture,
+            "deciding": saliency,
             "true": data.classes[labels[row]],
             "predicted": data.classes[predictions[row]],
             "probability": float(predicted[row]),
             "of_true": float(probabilities[row, labels[row]]),
         }
-        for row, picture in zip(rows, pictures, strict=True)
+        for row, picture, saliency in zip(rows, pictures, deciding, strict=True)
     ]
-    return {"wrong": cards[: len(surest)], "right": cards[len(surest) :], "all_wrong": len(wrong), "all_right": len(right)}
+    return {
+        "pictures": any(pictures),
+        "wrong": cards[: len(surest)],
+        "right": cards[len(surest) :],
+        "all_wrong": len(wrong),
+        "all_right": len(right),
+    }
 
 
 # --- what it has learned ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ what stands at pixel p under tap t is image[pixels[p] + taps[t]]. So stride, dil
 that module's `Walk` and `Images`; every function does its `part` of the work (`chainrule.kernels.compiled.parallel`).
 
 Padded images go through a small scratch of the thread's own that stays in its cache; ReLU's mask and the expansion of a pooled gradient
-are applied as the gradient is copied there.
+are applied as the gradient is copied there. The threads share the pixels evenly, so that a single image keeps them all busy: it may be the
+work of several, each of which copies it.
 """
 
 import numpy as np
@@ -147,6 +148,12 @@ def copy_gradient(target, base, frame, dout, out, winners, n, edge):
 
 
 @njit(**INNER)
+def share_of(N, n, images, parts, part):
+    """What of the images n to n + images is this part's: the (first, last, in all) of every image's pixels, if `in all` is those of one."""
+    return max(0, N * part - n * parts), min(images * parts, N * (part + 1) - n * parts), parts
+
+
+@njit(**INNER)
 def filled_up(pixels, places, first, count, at):
     """Pixels first to first + count and their places; if they are too few for any tile, the last one again and again."""
     if count >= 2 * ROWS:
@@ -206,12 +213,15 @@ def correlate_of(sweep_two, sweep_one, slide):
     """A walk over the pixels; the columns of the output see all channels of their group (slide 0), or each its own (slide 1)."""
 
     @closure(slide)
-    def correlate(image, base, each, walk, weights, bias, out, out_base, columns, groups, images, rectify, edge, at):
+    def correlate(image, base, each, walk, weights, bias, out, out_base, columns, groups, share, rectify, edge, at):
         lanes = VECTOR_BYTES // out.itemsize
         vectors = (columns + lanes - 1) // lanes
         for s in range(len(walk.walks)):
             first, count, step, depth = walk.walks[s]
-            pixels, places = filled_up(walk.pixels, walk.places, first, images * count, at)
+            begin, end = share[0] * count // share[2], share[1] * count // share[2]
+            if begin == end:
+                continue
+            pixels, places = filled_up(walk.pixels, walk.places, first + begin, end - begin, at)
             steps = walk.steps[step : step + depth]
             for g in range(groups):
                 for v in range(0, vectors, 2):
@@ -230,13 +240,12 @@ def accumulate_of(multiply, slide):
     gather_two, gather_one = gather_of(multiply, ROWS, 2), gather_of(multiply, 2 * ROWS, 1)
 
     @closure(slide)
-    def accumulate(image, base, each, pixels, steps, gradient, gradient_base, places, count, partial, columns, groups, at):
+    def accumulate(image, base, each, pixels, steps, gradient, gradient_base, places, partial, columns, groups, at):
         lanes = VECTOR_BYTES // partial.itemsize
         vectors = (columns + lanes - 1) // lanes
         pitch = vectors * lanes
-        for first in range(0, count, BLOCK):
-            last = min(first + BLOCK, count)
-            sources, targets = pixels[first:last], places[first:last]
+        for first in range(0, len(pixels), BLOCK):
+            sources, targets = pixels[first : first + BLOCK], places[first : first + BLOCK]
             for g in range(groups):
                 for v in range(0, vectors, 2):
                     i, d = base + g * each + v * lanes * slide, gradient_base + g * columns + v * lanes
@@ -250,9 +259,10 @@ def accumulate_of(multiply, slide):
 
 
 @njit(**INNER)
-def add_pixels(sums, start, gradient, base, places, count, F, edge):
+def add_pixels(sums, start, gradient, base, places, F, edge):
     """sums[start : start + F] += the sum of the gradient's pixels; each row of a tile adds up every so manyth, lest additions wait."""
     lanes = VECTOR_BYTES // sums.itemsize
+    count = len(places)
     ones, whole = np.ones(lanes, sums.dtype), count // ROWS * ROWS
     for c in range(0, F, lanes):
         tile = zeros(sums, ROWS, 1)
@@ -294,7 +304,7 @@ accumulate_channels = accumulate_of(multiply_add_lanes, 1)
 
 @njit(**OPTIONS)
 def forward(x, walk, weights, bias, rectify, out, filters, groups, batch, scratch, depthwise, parts, part):
-    """out of a part of the images; batch: how many there are, and how many go through the scratch together.
+    """A part of out; batch: how many images there are, and how many go through the scratch together.
 
     `depthwise` is None or True.
     """
@@ -304,23 +314,25 @@ def forward(x, walk, weights, bias, rectify, out, filters, groups, batch, scratc
     edge, at = np.empty(2 * ROWS * VECTOR_BYTES // out.itemsize, out.dtype), np.empty(4 * ROWS, np.int64)
     if not x.in_place:
         image[:] = 0  # the padding; the rest is written over by every image
-    for n in range(N * part // parts, N * (part + 1) // parts, together):
-        images = min(together, N * (part + 1) // parts - n)
+    end = (N * (part + 1) + parts - 1) // parts
+    for n in range(N * part // parts, end, together):
+        images = min(together, end - n)
+        share = share_of(N, n, images, parts, part)
         for m in range(0 if x.in_place else images):
             copy_image(image, m * size, x.frame, x.numbers, (n + m) * x.strides[0], x.strides)
         base = n * x.strides[0] if x.in_place else 0
         to, columns = n * out_size, filters // groups
         if depthwise is None:
-            correlate_groups(image, base, C // groups, walk, weights, bias, out, to, columns, groups, images, rectify, edge, at)
+            correlate_groups(image, base, C // groups, walk, weights, bias, out, to, columns, groups, share, rectify, edge, at)
         else:
-            correlate_channels(image, base, C // groups, walk, weights, bias, out, to, columns, groups, images, rectify, edge, at)
+            correlate_channels(image, base, C // groups, walk, weights, bias, out, to, columns, groups, share, rectify, edge, at)
 
 
 @njit(**OPTIONS)
 def backward(
     x, pixels, steps, dout, places, out, winners, partial, with_db, dx, dx_walk, dx_weights, groups, batch, scratch, depthwise, parts, part
 ):  # fmt: skip
-    """dx of a part of the images, and this part's share of the sums dw and db, which it leaves in its row of `partial`.
+    """A part of dx, and this part's share of the sums dw and db, which it leaves in its row of `partial`.
 
     dx or `partial` is empty if it is not wanted.
     """
@@ -333,28 +345,31 @@ def backward(
     gradient = dout.numbers if dout.in_place else own[0 if x.in_place else together * size :]
     edge, at = np.empty(2 * ROWS * VECTOR_BYTES // dx.itemsize, dx.dtype), np.empty(4 * ROWS, np.int64)
     no_bias = np.zeros(C + 2 * groups * VECTOR_BYTES, dx.dtype)
-    for n in range(N * part // parts, N * (part + 1) // parts, together):
-        images = min(together, N * (part + 1) // parts - n)
+    end = (N * (part + 1) + parts - 1) // parts
+    for n in range(N * part // parts, end, together):
+        images = min(together, end - n)
+        share = share_of(N, n, images, parts, part)
         for m in range(images):
             if sums.size and not x.in_place:
                 copy_image(image, m * size, x.frame, x.numbers, (n + m) * x.strides[0], x.strides)
             if not dout.in_place:
                 copy_gradient(gradient, m * dout_size, dout.frame, dout.numbers, out, winners, n + m, edge)
         base, dout_base = n * x.strides[0] if x.in_place else 0, n * dout_size if dout.in_place else 0
-        count = images * (len(pixels) // together)
-        each, columns = C // groups, F // groups
+        each, columns, pixels_each = C // groups, F // groups, len(pixels) // together
+        first, last = share[0] * pixels_each // parts, share[1] * pixels_each // parts
+        sources, targets = pixels[first:last], places[first:last]
         if sums.size and depthwise is None:
-            accumulate_groups(image, base, each, pixels, steps, gradient, dout_base, places, count, sums, columns, groups, at)
+            accumulate_groups(image, base, each, sources, steps, gradient, dout_base, targets, sums, columns, groups, at)
         elif sums.size:
-            accumulate_channels(image, base, each, pixels, steps, gradient, dout_base, places, count, sums, columns, groups, at)
+            accumulate_channels(image, base, each, sources, steps, gradient, dout_base, targets, sums, columns, groups, at)
         if with_db:
-            add_pixels(sums, sums.size - (F + lanes - 1) // lanes * lanes, gradient, dout_base, places, count, F, edge)
+            add_pixels(sums, sums.size - (F + lanes - 1) // lanes * lanes, gradient, dout_base, targets, F, edge)
         if dx.size:
             to, no = n * dx_size, np.bool_(False)
             if depthwise is None:
-                correlate_groups(gradient, dout_base, columns, dx_walk, dx_weights, no_bias, dx, to, each, groups, images, no, edge, at)
+                correlate_groups(gradient, dout_base, columns, dx_walk, dx_weights, no_bias, dx, to, each, groups, share, no, edge, at)
             else:
-                correlate_channels(gradient, dout_base, columns, dx_walk, dx_weights, no_bias, dx, to, each, groups, images, no, edge, at)
+                correlate_channels(gradient, dout_base, columns, dx_walk, dx_weights, no_bias, dx, to, each, groups, share, no, edge, at)
 
 
 @njit(**OPTIONS)

@@ -1,12 +1,12 @@
 # pyright: reportCallIssue=false
 # (the first parameter of an intrinsic is Numba's own; a caller does not pass it)
-"""Images from one order of memory to the other: a transpose of each, whole vectors at a time."""
+"""Images from one order of memory to the other: a transpose of each, whole vectors at a time; and some of their channels elsewhere."""
 
 from numba import njit
 
-from chainrule.kernels.compiled.tile import VECTOR_BYTES, transpose
+from chainrule.kernels.compiled.tile import VECTOR_BYTES, copy, transpose
 
-__all__ = ["transpose_images"]
+__all__ = ["copy_channels", "transpose_images"]
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
 
@@ -24,3 +24,14 @@ def transpose_images(x, out, images, rows, columns, parts, part):
         for c in range(columns):
             for r in range(whole_rows if c < whole_columns else 0, rows):
                 out[start + c * rows + r] = x[start + r * columns + c]
+
+
+@njit(**OPTIONS)
+def copy_channels(target, target_width, first, source, source_width, start, count, parts, part):
+    """Channels first to first + count of every pixel of the target = those of the source from start on; a part of the pixels. Flat arrays.
+
+    A width is how many channels a pixel has.
+    """
+    pixels = target.size // target_width
+    for p in range(pixels * part // parts, pixels * (part + 1) // parts):
+        copy(target, p * target_width + first, source, p * source_width + start, count)

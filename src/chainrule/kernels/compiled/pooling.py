@@ -1,13 +1,19 @@
+# pyright: reportCallIssue=false
+# (the first parameter of an intrinsic is Numba's own; a caller does not pass it)
 """Pooling, channels-last: the pixels of a window are rows of channels, which are compared or added as vectors.
 
 Where the windows lie comes in from outside, for rows and columns alike: `starts` and `stops` (OH,) or (OW,) within the image, and the step
 from one point of the window to the next. The places of the points in a window are counted, row by row, among those within the image.
 
-Forward, the threads share the rows of the output; backward, the images, because windows may overlap.
+The threads share the rows of what is written; where it is added up window by window, and windows may overlap, the images.
 """
 
 import numpy as np
 from numba import njit
+
+from chainrule.kernels.compiled.closures import closure
+from chainrule.kernels.compiled.tile import VECTOR_BYTES, store, zeros
+from chainrule.kernels.compiled.vectors import add_where, keep_greatest, lowest, store_greatest
 
 __all__ = [
     "avg_pool_backward",
@@ -15,13 +21,13 @@ __all__ = [
     "max_pool_2x2_backward",
     "max_pool_2x2_forward",
     "max_pool_backward",
+    "max_pool_backward_narrow",
     "max_pool_forward",
+    "max_pool_forward_narrow",
 ]
 
 OPTIONS = {"error_model": "numpy", "boundscheck": False, "nogil": True, "cache": True}
 INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
-
-FEW_POINTS = 32  # up to here, comparing all points with the one that won, channels as a vector, beats going to it channel by channel
 
 
 @njit(**INNER)
@@ -30,51 +36,122 @@ def beats(value, best):
     return (value > best) | ((value != value) & (best == best))
 
 
+@njit(**INNER)
+def count_of(start, stop, step):
+    """How many points a window has along an axis."""
+    return (stop - start + step - 1) // step
+
+
+def row_of_maxima_of(vectors):
+    @closure(vectors)
+    def row_of_maxima(x, i, rows, row_pitch, starts, stops, step, channels, out, winner, o):
+        """A row of pixels of out and of winner, from o on: the maxima over windows of so many rows of x, the first of which begins at i."""
+        width = vectors * VECTOR_BYTES // x.itemsize
+        for j in range(len(starts)):
+            columns, first = count_of(starts[j], stops[j], step), i + starts[j] * channels
+            for channel in range(0, channels, width):
+                c = min(channel, channels - width)  # the last vectors may overlap those before
+                best, place = lowest(x, vectors), 0
+                for a in range(rows):
+                    for b in range(columns):
+                        best = keep_greatest(best, x, first + a * row_pitch + b * step * channels + c, place)
+                        place += 1
+                store_greatest(best, out, winner, o + j * channels + c)
+
+    return row_of_maxima
+
+
+def row_of_shares_of(vectors):
+    @closure(vectors)
+    def row_of_shares(dout, winner, i, row_windows, row_places, edges, windows, places, widths, row_pitch, channels, dx, d):
+        """A row of pixels of dx, from d on: the sums over windows, of dout where the pixel was their maximum; image from dout[i] on."""
+        width = vectors * VECTOR_BYTES // dx.itemsize
+        for w in range(len(edges) - 1):
+            for channel in range(0, channels, width):
+                c = min(channel, channels - width)
+                total = zeros(dx, 1, vectors)
+                for p in range(len(row_windows)):
+                    for q in range(edges[w], edges[w + 1]):
+                        place = row_places[p] * widths[windows[q]] + places[q]
+                        total = add_where(total, dout, winner, i + row_windows[p] * row_pitch + windows[q] * channels + c, place)
+                store(total, dx, d + w * channels + c, 0)
+
+    return row_of_shares
+
+
+row_of_maxima, row_of_maxima_by_four = row_of_maxima_of(1), row_of_maxima_of(4)
+row_of_shares, row_of_shares_by_four = row_of_shares_of(1), row_of_shares_of(4)
+
+
 @njit(**OPTIONS)
 def max_pool_forward(x, row_starts, row_stops, row_step, column_starts, column_stops, column_step, out, winner, parts, part):
-    """Rows of out (N, OH, OW, C), the maxima of the windows over x (N, H, W, C), and of winner, the places where they were."""
+    """Rows of out (N, OH, OW, C), the maxima of the windows over x (N, H, W, C), and of winner, the places where they were.
+
+    There are as many channels as a vector has numbers, or more.
+    """
+    (H, W), (OH, OW, C) = x.shape[1:3], out.shape[1:]
+    rows, pitch, by_four = len(out) * OH, row_step * W * C, C * x.itemsize >= 4 * VECTOR_BYTES
+    for r in range(rows * part // parts, rows * (part + 1) // parts):
+        n, i = r // OH, r % OH
+        count, start = count_of(row_starts[i], row_stops[i], row_step), (n * H + row_starts[i]) * W * C
+        if by_four:
+            row_of_maxima_by_four(x, start, count, pitch, column_starts, column_stops, column_step, C, out, winner, r * OW * C)
+        else:
+            row_of_maxima(x, start, count, pitch, column_starts, column_stops, column_step, C, out, winner, r * OW * C)
+
+
+@njit(**OPTIONS)
+def max_pool_forward_narrow(x, row_starts, row_stops, row_step, column_starts, column_stops, column_step, out, winner, parts, part):
+    """As `max_pool_forward`, for any number of channels, one by one."""
     OH, OW, C = out.shape[1:]
     rows = len(out) * OH
     for r in range(rows * part // parts, rows * (part + 1) // parts):
         n, i = r // OH, r % OH
         for j in range(OW):
-            best, best_place, first, place = out[n, i, j], winner[n, i, j], x[n, row_starts[i], column_starts[j]], 0
             for c in range(C):
-                best[c], best_place[c] = first[c], 0
-            for h in range(row_starts[i], row_stops[i], row_step):
-                for w in range(column_starts[j], column_stops[j], column_step):
-                    values, here = x[n, h, w], winner.dtype.type(place)
-                    for c in range(C):
-                        value, current, current_place = values[c], best[c], best_place[c]
-                        better = beats(value, current)
-                        best[c] = value if better else current
-                        best_place[c] = here if better else current_place
-                    place += 1
+                best, best_place, place = x[n, row_starts[i], column_starts[j], c], 0, 0
+                for h in range(row_starts[i], row_stops[i], row_step):
+                    for w in range(column_starts[j], column_stops[j], column_step):
+                        value = x[n, h, w, c]
+                        if beats(value, best):
+                            best, best_place = value, place
+                        place += 1
+                out[n, i, j, c], winner[n, i, j, c] = best, best_place
 
 
 @njit(**OPTIONS)
-def max_pool_backward(dout, winner, row_starts, row_stops, row_step, column_starts, column_stops, column_step, dx, parts, part):
+def max_pool_backward(
+    dout, winner, row_edges, row_windows, row_places, column_edges, column_windows, column_places, widths, dx, parts, part
+):
+    """Rows of dx (N, H, W, C): for every pixel the sum over the windows that hold it, of dout where it was their maximum.
+
+    Row h is in the windows row_windows[row_edges[h] : row_edges[h + 1]], and `row_places` says which of their rows it is; columns likewise.
+    `widths` says how many columns a window has. As many channels as in `max_pool_forward`; places are bytes.
+    """
+    (OH, OW), (H, W, C) = dout.shape[1:3], dx.shape[1:]
+    rows, pitch, by_four = len(dx) * H, OW * C, C * dx.itemsize >= 4 * VECTOR_BYTES
+    for r in range(rows * part // parts, rows * (part + 1) // parts):
+        n, h = r // H, r % H
+        windows, places = row_windows[row_edges[h] : row_edges[h + 1]], row_places[row_edges[h] : row_edges[h + 1]]
+        columns = column_edges, column_windows, column_places, widths
+        if by_four:
+            row_of_shares_by_four(dout, winner, n * OH * pitch, windows, places, *columns, pitch, C, dx, r * W * C)
+        else:
+            row_of_shares(dout, winner, n * OH * pitch, windows, places, *columns, pitch, C, dx, r * W * C)
+
+
+@njit(**OPTIONS)
+def max_pool_backward_narrow(dout, winner, row_starts, row_step, column_starts, column_step, widths, dx, parts, part):
     """Images of dx (N, H, W, C): every number of dout, added where its window has its maximum."""
     N, OH, OW, C = dout.shape
-    zero = dx.dtype.type(0)
     for n in range(N * part // parts, N * (part + 1) // parts):
         dx[n] = 0
         for i in range(OH):
             for j in range(OW):
-                g, places = dout[n, i, j], winner[n, i, j]
-                columns = (column_stops[j] - column_starts[j] - 1) // column_step + 1
-                rows = (row_stops[i] - row_starts[i] - 1) // row_step + 1
-                if rows * columns <= FEW_POINTS:
-                    for place in range(rows * columns):
-                        here = winner.dtype.type(place)
-                        dx_row = dx[n, row_starts[i] + place // columns * row_step, column_starts[j] + place % columns * column_step]
-                        for c in range(C):
-                            value, won = g[c], places[c] == here
-                            dx_row[c] += value if won else zero
-                else:
-                    for c in range(C):
-                        place = np.int64(places[c])
-                        dx[n, row_starts[i] + place // columns * row_step, column_starts[j] + place % columns * column_step, c] += g[c]
+                for c in range(C):
+                    place = np.int64(winner[n, i, j, c])
+                    h, w = row_starts[i] + place // widths[j] * row_step, column_starts[j] + place % widths[j] * column_step
+                    dx[n, h, w, c] += dout[n, i, j, c]
 
 
 @njit(**OPTIONS)

@@ -1,6 +1,6 @@
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false
 # (Numba and llvmlite make these attributes at run time)
-"""What is done to the rows of a tile of one vector each: small linear maps, sums, and the choices of ReLU and 2x2 max pooling.
+"""What is done to the rows of a tile of one vector each: small linear maps, sums, and the choices of ReLU and max pooling.
 
 A formula of plain Python becomes the instructions that it describes, once for every lane: `linear_map(lambda a, b: (a + b, a - b))` takes a
 tile of two rows to a tile of two rows, `row_by_row(lambda x, y: x * y)` two tiles to a tile. It costs the compiler nothing: Numba sees one
@@ -14,9 +14,21 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from chainrule.kernels.compiled.tile import VECTOR_BYTES, Tile, element_pointer, vector_type
+from chainrule.kernels.compiled.tile import VECTOR_BYTES, Tile, broadcast, element_pointer, vector_pointer, vector_type
 
-__all__ = ["add_rows", "keep_where_positive", "linear_map", "pool_columns", "row_by_row", "unpool_left", "unpool_right"]
+__all__ = [
+    "add_rows",
+    "add_where",
+    "keep_greatest",
+    "keep_where_positive",
+    "linear_map",
+    "lowest",
+    "pool_columns",
+    "row_by_row",
+    "store_greatest",
+    "unpool_left",
+    "unpool_right",
+]
 
 CUT = 4  # the winner's byte where the ReLU cut the maximum off
 
@@ -191,3 +203,83 @@ def unpool(column):
 
 
 unpool_left, unpool_right = unpool(0), unpool(1)
+
+
+@intrinsic(prefer_literal=True)
+def lowest(typing, x, vectors):
+    """A tile of x's dtype for `keep_greatest`, of so many vectors, a literal number: values below all numbers, and place 0."""
+    tile = Tile(x.dtype, 2, vectors.literal_value)
+
+    def generate(context, builder, signature, args):
+        vector = vector_type(tile.dtype)
+        out, below = (
+            ir.Constant(context.get_value_type(tile), None),
+            ir.Constant(vector, [ir.Constant(vector.element, float("-inf"))] * vector.count),
+        )
+        for v in range(tile.vectors):
+            out = builder.insert_value(out, below, v)
+        return out
+
+    return tile(x, vectors), generate
+
+
+@intrinsic
+def keep_greatest(typing, tile, x, i, place):
+    """The tile, whose rows are the greatest values so far and their places, after the values x[i:], which have a later place.
+
+    The first among equals stays, a NaN is over numbers, and the first NaN stays, too.
+    """
+
+    def generate(context, builder, signature, args):
+        out, array, offset, number = args
+        vector = vector_type(tile.dtype)
+        pointer = element_pointer(context, builder, x, array, offset)
+        here = broadcast(builder, vector, builder.sitofp(number, vector.element))
+        for v in range(tile.vectors):
+            value = builder.load(vector_pointer(builder, tile, pointer, v), align=1)
+            best, place = builder.extract_value(out, v), builder.extract_value(out, tile.vectors + v)
+            # not <= : greater, or one of them is NaN
+            better = builder.and_(builder.fcmp_unordered(">", value, best), builder.fcmp_ordered("ord", best, best))
+            out = builder.insert_value(out, builder.select(better, value, best), v)
+            out = builder.insert_value(out, builder.select(better, here, place), tile.vectors + v)
+        return out
+
+    return tile(tile, x, types.intp, types.intp), generate
+
+
+@intrinsic
+def store_greatest(typing, tile, out, winners, i):
+    """out[i:] = the values of a tile of `keep_greatest`, winners[i:] = their places, as whole numbers."""
+
+    def generate(context, builder, signature, args):
+        state, out_array, winner_array, offset = args
+        whole = ir.VectorType(ir.IntType(winners.dtype.bitwidth), vector_type(tile.dtype).count)
+        values = element_pointer(context, builder, out, out_array, offset)
+        places = builder.bitcast(element_pointer(context, builder, winners, winner_array, offset), whole.as_pointer())
+        for v in range(tile.vectors):
+            builder.store(builder.extract_value(state, v), vector_pointer(builder, tile, values, v), align=1)
+            place = builder.fptosi(builder.extract_value(state, tile.vectors + v), ir.VectorType(ir.IntType(32), whole.count))
+            place = place if whole.element.width == 32 else builder.trunc(place, whole)
+            builder.store(place, builder.gep(places, [ir.Constant(ir.IntType(64), v)]), align=1)
+        return context.get_dummy_value()
+
+    return types.void(tile, out, winners, types.intp), generate
+
+
+@intrinsic
+def add_where(typing, tile, x, winners, i, place):
+    """The tile of one row plus x[i:] where winners[i:], one byte each, is `place`."""
+
+    def generate(context, builder, signature, args):
+        out, array, winner_array, offset, number = args
+        values = element_pointer(context, builder, x, array, offset)
+        winner = winner_pointer(context, builder, tile, winners, winner_array, offset)
+        here = broadcast(builder, bytes_vector(tile), builder.trunc(number, ir.IntType(8)))
+        for v in range(tile.vectors):
+            won = builder.icmp_unsigned("==", builder.load(builder.gep(winner, [ir.Constant(ir.IntType(64), v)]), align=1), here)
+            value = builder.load(vector_pointer(builder, tile, values, v), align=1)
+            addend = builder.select(won, value, ir.Constant(vector_type(tile.dtype), None))
+            out = builder.insert_value(out, builder.fadd(builder.extract_value(out, v), addend), v)
+        return out
+
+    return tile(tile, x, winners, types.intp, types.intp), generate

@@ -364,10 +364,12 @@ def input_gradient_strip(dV, tile, sizes, strip, columns, carry, edge, dx):
 
 
 @njit(**OPTIONS)
-def backward(x, U, dout, out, winners, mode, dx, dU, db, sizes, scratch, parts, part):
-    """dx (empty: none) of a part of the images; their share of dU (parts, 36, F_packed / width, C_rows, width) and db (parts, F_packed).
+def backward(x, U, dout, out, winners, mode, dx, rest, dU, db, sizes, scratch, parts, part):
+    """dx of a part of the strips; their share of dU (parts, 36, F_packed / width, C_rows, width) and db (parts, F_packed).
 
-    `mode` as in `gradient_strip`; U packed from the transposed weights; dU and db empty: they are not wanted. All arrays flat.
+    What of dx, dU and db is not wanted is empty. `mode` as in `gradient_strip`; U packed from the transposed weights. Two rows of dx get
+    something from the strips above and below: what a part has for the two below its last strip goes to its row of `rest`
+    (parts, 2 * W * C), to be added to dx if that strip is not the last of its image. All arrays flat.
     """
     lanes, none = VECTOR_BYTES // x.itemsize, x[:0]
     width, row = (4 * sizes.TW + 2) * lanes, sizes.W * sizes.C
@@ -383,7 +385,9 @@ def backward(x, U, dout, out, winners, mode, dx, dU, db, sizes, scratch, parts, 
     bias_sums[:] = 0
     columns[:] = 0
     dy_columns[:] = 0
-    low, high = sizes.N * part // parts * sizes.TH, sizes.N * (part + 1) // parts * sizes.TH
+    carry[:] = 0
+    strips = sizes.N * sizes.TH
+    low, high = strips * part // parts, strips * (part + 1) // parts
     if low == high:
         sums[:] = 0
     for start in range(low, high, sizes.group):
@@ -402,6 +406,8 @@ def backward(x, U, dout, out, winners, mode, dx, dU, db, sizes, scratch, parts, 
             multiply(M, sizes.M_stride, U, none, V, sizes.V_stride, sizes.panel, rounded, sizes.F, sizes.C_packed)
             for s in range(count):
                 input_gradient_strip(V, s * sizes.TW, sizes, start + s, dx_columns, carry, edge, dx)
+    if dx.size:
+        copy(rest, part * 2 * row, carry, high % sizes.TH % 2 * 2 * row, 2 * row)
 
 
 @njit(**OPTIONS)

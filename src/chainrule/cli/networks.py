@@ -1,0 +1,24 @@
+"""What the commands share that look at images through a trained network: its options, and how it is loaded."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from chainrule.cli.console import announce_compilation, download_bar
+
+__all__ = ["DEFAULT", "Engine", "NetworkName", "Weights", "open_network"]
+
+DEFAULT = "squeezenet1_1"
+NetworkName = Annotated[str, typer.Option("--network", help="A published network (squeezenet1_0, squeezenet1_1, resnet18), or a run.")]
+Weights = Annotated[Path | None, typer.Option(help="File with weights for a published network, of PyTorch or safetensors.")]
+Engine = Annotated[Literal["hand", "torch"], typer.Option(help="What computes.")]
+
+
+def open_network(name, engine, weights, runs, data_folder):
+    """The network of `chainrule.visualization.load_network`; says what is downloaded and compiled."""
+    from chainrule.visualization import load_network
+
+    announce_compilation()
+    with download_bar(f"downloading the weights of {name}, once; they are kept") as progress:
+        return load_network(name, engine=engine, weights=weights, runs=runs, data_folder=data_folder, progress=progress)
