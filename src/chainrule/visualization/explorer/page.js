@@ -159,7 +159,7 @@ async function open() {
     at("sample").value = 0;
     at("sample-range").textContent = `0 to ${answer.samples - 1}`;
     for (const id of ["saliency-class", "fooling-class", "class-class"]) at(id).value = "";
-  }, `opening ${name} …`);
+  }, `opening ${name} …${at("network").selectedOptions[0].parentNode.label === "published" ? " (its weights are fetched the first time)" : ""}`);
   if (!opened || mine !== openings) return;
   at("about-network").hidden = false;
   await show("filters", { network: network.name }, ({ layer, units, tiles: shown }) => {
