@@ -149,7 +149,7 @@ def save_figure(figure: "Figure", path: Path | str, description: str) -> Path:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=150, metadata={"Description": description})
     write_file(path, file.getvalue(), what="the picture")
-    return path
+    return Path(path)
 
 
 @contextmanager
