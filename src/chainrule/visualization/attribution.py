@@ -73,13 +73,13 @@ def smooth_grad(module, x, labels=None, *, samples=50, noise=0.15, rng):
     if samples < 1:
         raise ValueError(f"smooth_grad: samples is {samples}; it must be at least 1")
     x, labels = _given(module, x, labels)
-    total = np.zeros_like(x)
+    gradient, total = probe(module).gradient, np.zeros_like(x)
     for image, label, mean in zip(x, labels, total, strict=True):
         spread = noise * (image.max() - image.min())
         for start in range(0, samples, BATCH):
             count = min(BATCH, samples - start)
             noisy = image + spread * rng.standard_normal((count, *image.shape), x.dtype)
-            mean += input_gradients(module, noisy, np.full(count, label)).sum(axis=0) / samples
+            mean += _in_batches(gradient, noisy, label).sum(axis=0) / samples
     return total
 
 
@@ -104,13 +104,13 @@ def integrated_gradients(module, x, labels=None, *, baseline=0.0, steps=100):
     x, labels = _given(module, x, labels)
     places, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]
     places, weights = (places + 1) / 2, weights / 2
-    way = x - baseline
+    gradient, way = probe(module).gradient, x - baseline
     mean = np.zeros(x.shape)
     for index, label in enumerate(labels):
         for start in range(0, steps, BATCH):
             part = slice(start, start + BATCH)
             points = x[index] - np.multiply.outer(1 - places[part], way[index])
-            gradients = input_gradients(module, points.astype(x.dtype), np.full(len(points), label))
+            gradients = _in_batches(gradient, points.astype(x.dtype), label)
             mean[index] += np.tensordot(weights[part], gradients, axes=1)
     return (way * mean).astype(x.dtype)
 

@@ -91,7 +91,7 @@ def fooling_steps(
 ) -> Iterator[Fooling]:
     """The image as it forms, from x itself (`steps` 0) to the one that `make_fooling_image` returns."""
     _check_steps("make_fooling_image", steps, learning_rate)
-    x = one_image("make_fooling_image", x)
+    x = _one_image("make_fooling_image", x)
     looked, before = probe(module), None
 
     def towards_target(scores):
@@ -205,7 +205,7 @@ def feature_inversion_steps(
     rng : numpy.random.Generator
     """
     _check_steps("feature_inversion", steps, learning_rate)
-    x = one_image("feature_inversion", x)
+    x = _one_image("feature_inversion", x)
     looked = probe(module)
     wanted, _ = looked.gradient_from(x, layer, np.zeros_like)
     size = float(np.sum(wanted.astype(np.float64) ** 2)) or 1.0
@@ -237,7 +237,7 @@ def _direction(gradient):
     return gradient / norm if norm else gradient
 
 
-def one_image(function, x):
+def _one_image(function, x):
     """x as floating point numbers; refused unless it is one image."""
     x = np.asarray(x)
     if x.ndim != 4 or len(x) != 1:
