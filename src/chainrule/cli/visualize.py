@@ -91,11 +91,11 @@ def fool(
     pixels = read_image(image)
     shown = open_network(network, engine, weights, runs, data_folder)
     wanted, x = shown.find_class(target), shown.prepare(pixels)
-    if shown.probabilities(x)[0].argmax() == wanted:
-        raise ValueError(f"{image} is taken for {shown.class_name(wanted)} as it is; choose another target")
     fooling = make_fooling_image(
         shown.module, x, wanted, learning_rate=learning_rate, steps=steps, low=shown.low, high=shown.high, stored=shown.stored
     )
+    if fooling.steps == 0:
+        raise ValueError(f"{image} is taken for {shown.class_name(wanted)} as it is; choose another target")
     before, after = softmax(fooling.before)[0], softmax(fooling.scores)[0]
     seen = int(before.argmax())
     for label in (seen, wanted):
@@ -239,13 +239,12 @@ def show_embedding(
     data_folder: DataFolder = None,
 ):
     """A map of the test images, as the last hidden layer sees them."""
-    from chainrule.training import Run, load_run
-    from chainrule.visualization import embed, embedding_figure, hidden_features, save_figure
+    from chainrule.visualization import embed, embedding_figure, hidden_features, load_run_network, save_figure
 
     announce_compilation()
-    _, data, trainer = load_run(Run.open(runs, name), folder=data_folder, engine=engine)
+    network, data = load_run_network(name, engine=engine, runs=runs, data_folder=data_folder)
     split = data.test
-    features = hidden_features(trainer.model, data.normalize(split.images[:images], trainer.engine.dtype))
+    features = hidden_features(network.module, data.normalize(split.images[:images], network.dtype))
     points = embed(features, method=method, seed=seed)
     path = output or Path(f"{name}-embedding.png")
     title = f"{name}: {len(points):,} test images of {data.name} in the last hidden layer, {features.shape[1]} -> 2 by {method}"

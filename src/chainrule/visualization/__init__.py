@@ -22,7 +22,7 @@ from chainrule.visualization.figures import (
 )
 from chainrule.visualization.images import fit, read_image
 from chainrule.visualization.layers import feature_maps, find_layer, first_layer
-from chainrule.visualization.networks import Network, load_network, softmax
+from chainrule.visualization.networks import Network, load_network, load_run_network, softmax
 from chainrule.visualization.optimization import (
     Fooling,
     class_visualization,
@@ -60,6 +60,7 @@ __all__ = [
     "input_gradients",
     "integrated_gradients",
     "load_network",
+    "load_run_network",
     "make_fooling_image",
     "probe",
     "read_image",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.training.storage import write_file
-from chainrule.visualization.pictures import overlay
+from chainrule.visualization.pictures import magnified, overlay
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,14 +56,11 @@ def fooling_figure(before, after, titles: tuple[str, str], how_long: str) -> "Fi
     titles : what each is taken for
     how_long : what lies between them, "after 5 steps"
     """
-    difference = after.astype(np.float64) - before
-    greatest = np.abs(difference).max()
-    factor = max(1, int(127 // greatest)) if greatest else 1
+    difference, factor, greatest = magnified(before, after)
     with _drawing(9.6, 3.8) as figure:
         left, middle, right = figure.subplots(1, 3)
         _show(left, before, titles[0])
-        magnified = np.round(127.5 + factor * difference).clip(0, 255).astype(np.uint8)
-        _show(middle, magnified, f"difference, {factor} times magnified\n(at most {greatest:.0f} of 255 grey levels; grey is none)")
+        _show(middle, difference, f"difference, {factor} times magnified\n(at most {greatest} of 255 grey levels; grey is none)")
         _show(right, after, titles[1])
         figure.suptitle(how_long)
     return figure

@@ -9,7 +9,7 @@ from PIL import Image
 
 from chainrule.training.storage import write_file
 
-__all__ = ["data_url", "enlarged", "extent", "heat", "image_pixels", "overlay", "png", "reduced", "save_gif", "save_png", "weight_pixels"]
+__all__ = ["data_url", "enlarged", "extent", "heat", "image_pixels", "magnified", "overlay", "png", "reduced", "save_gif", "save_png", "weight_pixels"]
 
 
 def png(pixels, *, quick: bool = False) -> bytes:
@@ -101,6 +101,25 @@ def heat(maps):
     from matplotlib import colormaps
 
     return np.round(255 * colormaps["inferno"](_relative(maps))[..., :3]).astype(np.uint8)
+
+
+def magnified(before, after) -> tuple[np.ndarray, int, int]:
+    """What lies between two pictures, multiplied until it is seen.
+
+    Parameters
+    ----------
+    before, after : uint8, alike
+
+    Returns
+    -------
+    picture : uint8, like them; grey, 128, where they agree
+    factor : by how much differences are multiplied, at least 1
+    greatest : difference between two numbers, before that
+    """
+    difference = after.astype(np.int64) - before
+    greatest = int(np.abs(difference).max())
+    factor = max(1, 127 // max(1, greatest))
+    return (128 + np.clip(factor * difference, -128, 127)).astype(np.uint8), factor, greatest
 
 
 def overlay(pixels, maps):

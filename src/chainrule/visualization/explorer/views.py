@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.visualization.layers import first_layer
 from chainrule.visualization.networks import Network, softmax
 from chainrule.visualization.optimization import class_visualization_steps, fooling_steps
-from chainrule.visualization.pictures import data_url, extent, heat, overlay, reduced, weight_pixels
+from chainrule.visualization.pictures import data_url, extent, heat, magnified, overlay, reduced, weight_pixels
 from chainrule.visualization.saliency import METHODS
 from chainrule.visualization.saliency import saliency as saliency_of
 
@@ -120,21 +120,19 @@ def fooling_image_steps(network: Network, x: np.ndarray, target: int, label: int
     Every image has whole grey levels: as a file, it fools as well. "from" is the class of the label if there is one, else the one that the
     network saw at first.
     """
-    start = _picture(network, x).astype(np.int64)
+    start = _picture(network, x)
     origin = label
     steps = fooling_steps(network.module, x, target, steps=FOOLING_STEPS, low=network.low, high=network.high, stored=network.stored)
     for step in steps:
         origin = int(step.before[0].argmax()) if origin is None else origin
         pixels = _picture(network, step.x)
-        change = pixels.astype(np.int64) - start
-        largest = int(np.abs(change).max())
-        gain = max(1, 127 // max(largest, 1))
+        difference, gain, largest = magnified(start, pixels)
         yield {
             "step": step.steps,
             "steps": FOOLING_STEPS,
             "fooled": step.fooled,
             "picture": data_url(pixels, quick=True),
-            "difference": data_url((128 + np.clip(gain * change, -128, 127)).astype(np.uint8), quick=True),
+            "difference": data_url(difference, quick=True),
             "gain": gain,
             "largest": largest,
             "from": _class(network, origin, step.scores[0]),
