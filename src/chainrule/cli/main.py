@@ -15,6 +15,7 @@ from chainrule.cli import (
     experiment,
     explore,
     export,
+    lab,
     models,
     predict,
     report,
@@ -50,6 +51,7 @@ app.command(name="tune", cls=ManyValues, epilog=tune.EXAMPLES)(tune.tune)
 app.command(name="export", epilog=export.EXAMPLES)(export.export)
 app.command(name="predict", epilog=predict.EXAMPLES)(predict.predict)
 app.add_typer(visualize.app, name="visualize", epilog=visualize.EXAMPLES)
+app.add_typer(lab.app, name="lab", epilog=lab.EXAMPLES)
 app.command(name="explore", epilog=explore.EXAMPLES)(explore.explore)
 app.command(name="report", epilog=report.EXAMPLES)(report.report)
 app.command(name="verify", cls=ManyValues, epilog=verify.EXAMPLES)(verify.verify)

@@ -9,7 +9,20 @@ from PIL import Image
 
 from chainrule.training.storage import write_file
 
-__all__ = ["data_url", "enlarged", "extent", "heat", "image_pixels", "magnified", "overlay", "png", "reduced", "save_gif", "save_png", "weight_pixels"]
+__all__ = [
+    "data_url",
+    "enlarged",
+    "extent",
+    "heat",
+    "image_pixels",
+    "magnified",
+    "overlay",
+    "png",
+    "reduced",
+    "save_gif",
+    "save_png",
+    "weight_pixels",
+]
 
 
 def png(pixels, *, quick: bool = False) -> bytes:

@@ -1,0 +1,128 @@
+"""`chainrule lab`."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chainrule.cli.console import out
+
+__all__ = ["EXAMPLES", "app"]
+
+EXAMPLES = """Examples:
+
+chainrule lab list
+
+chainrule lab start normalization work/
+
+chainrule lab check work/
+
+chainrule lab check work/ batchnorm_forward --hint --hint
+
+chainrule lab check work/ --watch"""
+
+app = typer.Typer(
+    help="Write the library yourself: workspaces, checks that say what is wrong, and what is handed in.", no_args_is_help=True
+)
+
+Folder = Annotated[Path, typer.Argument(help="The workspace (default: this folder, or the one in it).")]
+
+
+@app.command("list", epilog="Example:\n\nchainrule lab list work/")
+def list_labs(
+    folder: Annotated[Path, typer.Argument(help="A workspace, to see what is done in it.")] = Path(),
+):
+    """The nine labs, what each asks for, and what is done."""
+    from rich.table import Table
+
+    from chainrule.lab.checking import check_workspace
+    from chainrule.lab.labs import LABS
+    from chainrule.lab.workspace import MANIFEST, find_workspace
+
+    done = {}
+    if (folder / MANIFEST).is_file() or folder != Path():
+        workspace = find_workspace(folder)
+        verdicts = {verdict.function: verdict.status for verdict in check_workspace(workspace)}
+        for lab in workspace.labs:
+            statuses = [
+                status for name, status in verdicts.items() if name.partition(".")[0] in {exercise.name for exercise in lab.exercises}
+            ]
+            done[lab.name] = f"{statuses.count('right')} of {len(statuses)} right"
+    table = Table("lab", "you write", *(["done"] if done else []))
+    for lab in LABS:
+        table.add_row(lab.name, lab.asks, *([done.get(lab.name, "not started")] if done else []))
+    out.print(table)
+
+
+@app.command("start", epilog="Example:\n\nchainrule lab start normalization work/")
+def start(
+    name: Annotated[str, typer.Argument(help="Name of the lab.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder, or a workspace that the lab is added to.")],
+    solutions: Annotated[bool, typer.Option("--solutions", help="For instructors: with solutions and answers.")] = False,
+):
+    """Make a workspace: the notebook, and the files to write."""
+    from chainrule.lab.labs import find_lab
+    from chainrule.lab.workspace import start
+
+    for path in start(find_lab(name), folder, solutions=solutions):
+        out.print(str(path), markup=False)
+
+
+@app.command("check", epilog="Examples:\n\nchainrule lab check work/ --watch\n\nchainrule lab check work/ batchnorm_forward --hint")
+def check(
+    folder: Folder = Path(),
+    functions: Annotated[list[str] | None, typer.Argument(help="Names of functions (default: all).")] = None,
+    hint: Annotated[int, typer.Option("--hint", count=True, help="Give a hint for what is wrong; twice for a plainer one.")] = 0,
+    watch: Annotated[bool, typer.Option("--watch", help="Check again at every save, until Ctrl-C.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+):
+    """Each function: not written, right, or wrong, and what is wrong."""
+    from chainrule.lab.workspace import find_workspace
+
+    workspace = find_workspace(folder)
+    if json:
+        _print_json(workspace, functions or [], hint)
+        return
+    _print_verdicts(workspace, functions or [], hint)
+    if watch:
+        _watch(workspace, functions or [], hint)
+
+
+def _print_json(workspace, functions, hints):
+    import json
+
+    from chainrule.lab.checking import check_workspace
+    from chainrule.lab.telling import as_json
+
+    verdicts = [as_json(verdict, hints=hints) for verdict in check_workspace(workspace, functions)]
+    out.print_json(json.dumps({"workspace": str(workspace.folder), "labs": [lab.name for lab in workspace.labs], "functions": verdicts}))
+
+
+def _print_verdicts(workspace, functions, hints, files=()):
+    from chainrule.lab.checking import check_workspace
+    from chainrule.lab.telling import as_text, summary
+
+    verdicts = []
+    for verdict in check_workspace(workspace, functions, files=files):
+        verdicts.append(verdict)
+        out.print("\n".join(as_text(verdict, hints=hints)), markup=False, highlight=False, soft_wrap=True)
+    out.print(summary(verdicts), markup=False)
+
+
+def _watch(workspace, functions, hints):
+    """Check a file's functions whenever it is saved."""
+
+    def saved():
+        return {file.name: path.stat().st_mtime_ns for file in workspace.files if (path := workspace.folder / file.name).is_file()}
+
+    seen = saved()
+    out.print("waiting for the next save; Ctrl-C ends", markup=False)
+    while True:
+        time.sleep(0.1)
+        now = saved()
+        changed = [name for name, when in now.items() if seen.get(name) != when]
+        if changed:
+            seen = now
+            out.print(f"\n{time.strftime('%H:%M:%S')}   {', '.join(changed)}", markup=False)
+            _print_verdicts(workspace, functions, hints, changed)

@@ -1,0 +1,195 @@
+"""The process that a learner's code runs in: `python -m chainrule.lab.child`, started by `lab.sandbox`.
+
+Reads one line of JSON from standard input (workspace, files, functions, limits), and writes a line of JSON for each probe to the file
+descriptor that it names. What the learner's code prints goes elsewhere.
+"""
+
+import base64
+import builtins
+import faulthandler
+import importlib
+import json
+import os
+import resource
+import sys
+import traceback
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from chainrule.lab.probing import ContractError, Watch, observe, same
+
+__all__ = ["main"]
+
+ALLOWED = (  # modules of the library that hold no answers
+    "chainrule.functional.checks",
+    "chainrule.functional.geometry",
+    "chainrule.functional.windows",
+    "chainrule.lab.notebook",
+    "chainrule.verification",
+)
+FRAMEWORKS = ("torch", "tensorflow", "keras", "jax", "autograd", "cupy", "tinygrad", "mxnet", "sklearn")
+MOST_LOCAL = 40  # arrays of a function's variables that are reported
+LARGEST_LOCAL = 10_000  # numbers in one
+
+
+class Forbidden(ImportError):
+    """The learner's file imports the answer."""
+
+
+def main():
+    request = json.loads(sys.stdin.readline())
+    report = os.fdopen(request["report"], "w", buffering=1)
+    _limit(request)
+    workspace = Path(request["workspace"]).resolve()
+    sys.path.insert(0, str(workspace))
+    sys.dont_write_bytecode = True
+    _guard_imports(workspace, set(request["needs"]), set(request["answers"]))
+
+    def say(**line):
+        report.write(json.dumps(line) + "\n")
+
+    say(ready=True)
+    modules: dict[str, Any] = {}
+    for task in request["tasks"]:
+        faulthandler.dump_traceback_later(request["seconds"] * 0.9, file=open(request["stacks"], "w"))  # noqa: SIM115 - until the process ends
+        say(begin=task["function"])
+        probes = importlib.import_module(f"chainrule.lab.probes.{task['topic']}").PROBES[task["function"]]
+        try:
+            module = modules.get(task["file"]) or _import(workspace, task["file"])
+            modules[task["file"]] = module
+        except BaseException as error:  # SystemExit, too: it is the learner's
+            say(function=task["function"], broken=_fault(error, workspace))
+            continue
+        for index, probe in enumerate(probes):
+            say(function=task["function"], probe=index, **_outcome(module, workspace, task, probe))
+    faulthandler.cancel_dump_traceback_later()
+    say(done=True)
+
+
+def _limit(request):
+    """What is used so far, and so much more: numbers below what the interpreter itself needs would stop it here."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if Path("/proc/self/statm").exists() else 0
+    if used:
+        resource.setrlimit(resource.RLIMIT_AS, (used + request["memory"],) * 2)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (request["printed"],) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _guard_imports(workspace, needs, answers):
+    """Refuse what would be the answer, when a file of the workspace imports it. What other labs ask for may come from the library."""
+    original = builtins.__import__
+
+    def guarded(name, globals=None, locals=None, fromlist=(), level=0):
+        root = name.partition(".")[0]
+        if level == 0 and Path((globals or {}).get("__file__") or "").parent == workspace and root not in needs:
+            harmless = any(name == allowed or name.startswith(f"{allowed}.") for allowed in ALLOWED)
+            other = name.startswith("chainrule.functional") and fromlist and not answers & {*fromlist, "*"}
+            if root in FRAMEWORKS or (root == "chainrule" and not harmless and not (other and _functions_only(name, fromlist))):
+                raise Forbidden(f"{', '.join(fromlist or [name])} of {root} is not to be used here: write it yourself, with NumPy")
+        return original(name, globals, locals, fromlist, level)
+
+    builtins.__import__ = guarded
+
+
+def _functions_only(name, fromlist):
+    module = importlib.import_module(name)
+    return all(isinstance(getattr(module, each, None), FunctionType) for each in fromlist)
+
+
+def _import(workspace, file):
+    name = file.removesuffix(".py")
+    path = workspace / file
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {file}")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # so that files of the workspace find one another
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _outcome(module, workspace, task, probe):
+    """One probe's outcome as JSON has it."""
+    watch = Watch(_functions(module, task), task["may_change"])
+    try:
+        values, local = _watching_variables(module, task["function"], lambda: observe(probe, watch.functions))
+        again = observe(probe, watch.functions)
+    except ContractError as error:
+        return {"error": str(error), "fault": "contract", "changed": watch.changed}
+    except BaseException as error:
+        return _fault(error, workspace) | {"changed": watch.changed}
+    return {
+        "values": {name: _encoded(value) for name, value in values.items()},
+        "local": {name: _encoded(value) for name, value in local.items()},
+        "changed": watch.changed,
+        "unsteady": any(not same(values[name], again.get(name)) for name in values),
+    }
+
+
+def _functions(module, task):
+    """The learner's functions for the probes to call; those that are not written yet are made up for by the library's."""
+    functions = {}
+    for name, source in task["partners"].items():
+        if name in task["given"]:
+            functions[name] = getattr(importlib.import_module(source), name)
+        else:
+            functions[name] = getattr(module, name, None) or _missing(name)
+    return functions
+
+
+def _missing(name):
+    def missing(*arguments, **named):
+        raise NotImplementedError(f"{name} is missing")
+
+    return missing
+
+
+def _watching_variables(module, function, run):
+    """What `run` gives, and the arrays in the variables of the learner's function when it returned first."""
+    found: dict[str, np.ndarray] = {}
+    code = getattr(getattr(module, function.partition(".")[0], None), "__code__", None)
+
+    def look(frame, event, argument):
+        if event == "return" and frame.f_code is code and not found:
+            for name, value in frame.f_locals.items():
+                if isinstance(value, float | int) and not isinstance(value, bool):
+                    value = np.array(value)
+                if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.size <= LARGEST_LOCAL and len(found) < MOST_LOCAL:
+                    found[name] = value.copy()
+
+    sys.setprofile(look)
+    try:
+        return run(), found
+    finally:
+        sys.setprofile(None)
+
+
+def _fault(error, workspace):
+    """What went wrong, in which line of the learner's files."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).parent == workspace]
+    place, function = (f"{Path(own[-1].filename).name}:{own[-1].lineno}", own[-1].name) if own else ("", "")
+    fault, message = type(error).__name__, str(error)
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).parent == workspace:
+        place, message = f"{Path(error.filename).name}:{error.lineno}", error.msg
+    if isinstance(error, NotImplementedError):
+        fault = "unwritten"
+    return {"error": message, "fault": fault, "place": place, "within": function}
+
+
+def _encoded(value):
+    if value is None:
+        return None
+    value = np.ascontiguousarray(value)
+    return {"dtype": value.dtype.str, "shape": value.shape, "data": base64.b64encode(value.tobytes()).decode()}
+
+
+if __name__ == "__main__":
+    main()

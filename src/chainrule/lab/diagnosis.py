@@ -1,0 +1,288 @@
+"""What is wrong with a function, from what probes saw of it: told by the catalogue, by its own variables, or by the difference itself.
+
+In this order. First a catalogued mistake that gives the learner's numbers on every probe; then the first value on the way that none of the
+function's variables holds; then what the difference looks like on all probes together. Nothing is guessed: where none fits, it says so.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.lab.mistake import Mistake
+from chainrule.lab.probing import Outcome, Probe, outcome
+from chainrule.verification.diagnosis import likely_shape_mistake
+
+__all__ = ["Finding", "diagnose", "differing", "matching"]
+
+UNKNOWN = "no catalogued mistake gives these numbers, and the difference has no simple form"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong.
+
+    Attributes
+    ----------
+    kind : in `lab.mistake.KINDS`
+    sentence : to the learner; begins in lower case, without a full stop
+    hints : one after the other, on request
+    probe : number of the first probe that shows it
+    """
+
+    kind: str
+    sentence: str
+    hints: tuple[str, ...]
+    probe: int
+
+
+def diagnose(
+    function: str,
+    topic: str,
+    probes: Sequence[Probe],
+    seen: Sequence[Outcome],
+    expected: Sequence[Outcome],
+    library: Mapping[str, Any],
+    may_change: Sequence[str] = (),
+) -> Finding | None:
+    """What is wrong with a function, None if nothing is.
+
+    Parameters
+    ----------
+    function : its name
+    topic : module of `lab.probes` and `lab.mistakes`
+    probes, seen, expected : each probe, with its outcome for the learner's functions and for the library's
+    library : the library's functions that probes call, by name
+    may_change : arguments that may be modified
+    """
+    wrong = [index for index, outcomes in enumerate(zip(seen, expected, strict=True)) if not alike(*outcomes)]
+    if not wrong:
+        return None
+    mistakes = matching(function, topic, probes, seen, library, may_change)
+    if mistakes:
+        return _catalogued(mistakes, wrong[0])
+    contract = [index for index in wrong if seen[index].fault == "contract"]
+    if contract:
+        return Finding("shape", seen[contract[0]].error, (), contract[0])
+    wrong = [index for index in wrong if not seen[index].error]
+    if not wrong:
+        return None  # it raises; that is an error, not a wrong number
+    told = (
+        _changes_alone(function, seen, expected)
+        or _first_wrong_value(topic, function, probes, seen)
+        or _difference(probes, seen, expected, wrong)
+        or _unsteady(seen)
+        or ("unknown", f"{_named(seen[wrong[0]], expected[wrong[0]])}; {UNKNOWN}")
+    )
+    return Finding(*told, (), wrong[0])
+
+
+def alike(seen: Outcome, expected: Outcome) -> bool:
+    """Whether two outcomes are the same but for rounding."""
+    if seen.error or expected.error:
+        return bool(seen.error and expected.error) and seen.fault == expected.fault
+    return not differing(seen, expected) and set(seen.changed) == set(expected.changed) and seen.unsteady == expected.unsteady
+
+
+def differing(seen: Outcome, expected: Outcome) -> list[str]:
+    """The names of the values that differ by more than rounding."""
+    overall = max((np.abs(value[np.isfinite(value)]).max(initial=0) for value in expected.values.values() if value is not None), default=0)
+    return [name for name, value in expected.values.items() if not _close(seen.values.get(name), value, overall)]
+
+
+def _close(seen, expected, overall):
+    if seen is None or expected is None:
+        return seen is expected
+    if seen.shape != expected.shape or _less_precise(seen, expected):
+        return False
+    if expected.dtype.kind != "f":
+        return np.array_equal(seen, expected)
+    finite = np.isfinite(expected)
+    if not np.array_equal(np.isfinite(seen), finite) or not np.array_equal(seen[~finite], expected[~finite], equal_nan=True):
+        return False
+    # float32 sums in another order differ by some 1e-6 of the largest term; float64 has room for any rearrangement that is no mistake
+    tolerance = 1e-3 if expected.dtype == np.float32 else 1e-6
+    scale = max(np.abs(expected[finite]).max(initial=0), 1e-3 * overall)
+    return bool(np.all(np.abs(seen[finite].astype(np.float64) - expected[finite]) <= tolerance * scale + 1e-9))
+
+
+def _less_precise(seen, expected):
+    """float32 where float64 belongs: three digits of every gradient check are gone."""
+    return expected.dtype.kind == seen.dtype.kind == "f" and seen.dtype.itemsize < expected.dtype.itemsize
+
+
+def matching(
+    function: str, topic: str, probes: Sequence[Probe], seen: Sequence[Outcome], library: Mapping[str, Any], may_change: Sequence[str] = ()
+) -> list[Mistake]:
+    """The catalogued mistakes that give these outcomes on every probe."""
+    found = []
+    for mistake in importlib.import_module(f"chainrule.lab.mistakes.{topic}").MISTAKES:
+        if mistake.function == function:
+            functions = {**library, function.partition(".")[0]: mistake.code, **(mistake.also or {})}
+            if all(alike(each, outcome(probe, functions, may_change)) for probe, each in zip(probes, seen, strict=True)):
+                found.append(mistake)
+    return found
+
+
+def _catalogued(mistakes, probe):
+    first, *others = mistakes
+    if not others:
+        return Finding(first.kind, first.sentence, first.hints, probe)
+    sentences = "; or ".join(mistake.sentence for mistake in mistakes)
+    return Finding(first.kind, f"one of these, which give the same numbers here: {sentences}", first.hints, probe)
+
+
+def _changes_alone(function, seen, expected):
+    """All numbers are right, but arguments are modified."""
+    if any(not each.error and differing(each, right) for each, right in zip(seen, expected, strict=True)):
+        return None
+    changed = sorted({name.removesuffix(f" of {function}") for each in seen for name in each.changed})
+    if not changed:
+        return None
+    return "mutation", f"modifies its argument {', '.join(changed)}; whoever called it still needs that array: work on a copy"
+
+
+def _unsteady(seen):
+    """Two calls with the same arguments disagree."""
+    return ("state", "gives other numbers when it is called again with the same arguments") if any(each.unsteady for each in seen) else None
+
+
+def _first_wrong_value(topic, function, probes, seen):
+    """The first value on the way to the result that no variable holds, if some before it are held and none after it."""
+    chains = getattr(importlib.import_module(f"chainrule.lab.probes.{topic}"), "CHAINS", {})
+    if function not in chains:
+        return None
+    title, values = chains[function]
+    index = next(i for i, probe in enumerate(probes) if probe.title == title)
+    steps = values()
+    holders = {step: next((name for name, held in seen[index].local.items() if _holds(held, value)), None) for step, value in steps.items()}
+    names = list(steps)
+    last = max((i for i, step in enumerate(names) if holders[step]), default=-1)
+    if last == -1 or last == len(names) - 1:
+        return None
+    step, following = names[last], names[last + 1]
+    return (
+        "wrong-statistic",
+        f"for {title}, `{holders[step]}` is the right {step}, but no variable holds the right {following}, {_short(steps[following])}: "
+        "what comes between the two is wrong",
+    )
+
+
+def _holds(held, value):
+    return held.size == value.size and np.allclose(held.reshape(value.shape), value, rtol=1e-6, atol=1e-9)
+
+
+def _difference(probes, seen, expected, wrong):
+    """What the difference looks like, of the first value that is wrong."""
+    places = sorted({probes[index].only for index in wrong})
+    where = f"is right otherwise, but wrong {places[0]}: " if len(places) == 1 and places[0] else ""
+    name = differing(seen[wrong[0]], expected[wrong[0]])
+    if not name:
+        return None
+    name = name[0]
+    also = [index for index in wrong if name in differing(seen[index], expected[index])]
+    told = _shape(name, seen, expected, also) or _numbers(name, probes, seen, expected, also)
+    if told:
+        kind, sentence = told
+        return kind, where + sentence
+    if where:
+        return probes[wrong[0]].kind, where + _named(seen[wrong[0]], expected[wrong[0]])
+    return None
+
+
+def _shape(name, seen, expected, wrong):
+    for index in wrong:
+        got, right = seen[index].values.get(name), expected[index].values[name]
+        if right is None:
+            return "unknown", f"{name} should not be there"
+        if got is None:
+            return "shape", f"{name} is None; expected shape {right.shape}"
+        if got.shape != right.shape:
+            how = likely_shape_mistake(got, right.shape)
+            kind = (
+                "transpose"
+                if "transposed" in how
+                else "axis"
+                if "sum over" in how
+                else "broadcasting"
+                if got.size > right.size
+                else "shape"
+            )
+            return kind, f"{name} has shape {got.shape}; expected {right.shape}{': ' if how else ''}{how}"
+        if right.dtype.kind == "f" and got.dtype.kind in "iu":
+            return "dtype", f"{name} has dtype {got.dtype}, which rounds to integers; expected {right.dtype}"
+        if _less_precise(got, right):
+            return "dtype", f"{name} has dtype {got.dtype} for inputs of {right.dtype}; expected theirs"
+        bad = ~np.isfinite(got) & np.isfinite(right)
+        if bad.any():
+            return "numerics", f"{name} is {got[bad].flat[0]} where {_short(right[bad].flat[0])} is right"
+    return None
+
+
+def _numbers(name, probes, seen, expected, wrong):
+    """A constant factor, a transpose, a swap with another result, or an offset; the same one on all probes."""
+    pairs = [(seen[i].values[name].astype(np.float64), expected[i].values[name].astype(np.float64)) for i in wrong]
+    if all(not got.any() for got, _ in pairs):
+        return "missing-term", f"{name} is zero everywhere"
+    factors = [_factor(got, right) for got, right in pairs]
+    if all(factor is not None for factor in factors):
+        return _scale(name, factors, [probes[i].sizes for i in wrong])
+    if all(got.ndim == 2 and got.shape[0] == got.shape[1] and _near(got.T, right) for got, right in pairs if got.shape[0] > 1):
+        return "transpose", f"{name} is transposed"
+    for other in expected[wrong[0]].values:
+        if other != name and all(_near(got, expected[i].values[other]) for i, (got, _) in zip(wrong, pairs, strict=True)):
+            return "shape", f"{name} holds what {other} should be; are they given back in the wrong order?"
+    offsets = [np.mean(got - right) for got, right in pairs]
+    if all(got.size > 1 and _near(got - offset, right) for (got, right), offset in zip(pairs, offsets, strict=True)):
+        return "missing-term", f"{name} is off by the same number everywhere, {_short(offsets[0])} for {probes[wrong[0]].title}"
+    inside = [(got[..., 1:-1, 1:-1], right[..., 1:-1, 1:-1]) for got, right in pairs if got.ndim == 4 and min(got.shape[2:]) > 2]
+    if inside and len(inside) == len(pairs) and all(_near(got, right) for got, right in inside):
+        return "off-by-one", f"{name} is right inside the image, but wrong at its border"
+    return None
+
+
+def _near(got, right):
+    right = np.asarray(right, np.float64) if right is not None else None
+    return right is not None and got.shape == right.shape and np.allclose(got, right, rtol=0, atol=1e-5 * np.abs(right).max(initial=1e-9))
+
+
+def _factor(got, right):
+    square = np.vdot(right, right)
+    if not square or not np.isfinite(square):
+        return None
+    factor = np.vdot(right, got) / square
+    return factor if factor and _near(got / factor, right) else None
+
+
+def _scale(name, factors, sizes):
+    """What one factor a probe has to do with the sizes of that probe."""
+    if np.allclose(factors, -1):
+        return "sign", f"{name} has the wrong sign"
+    for symbol in sizes[0]:
+        if not all(symbol in size for size in sizes):
+            continue
+        values = np.array([size[symbol] for size in sizes], float)
+        meaning = f"{symbol} = {sizes[0][symbol]:g} for the first that shows it"
+        if np.ptp(values) or len(values) == 1:
+            if np.allclose(factors, values):
+                return "scale", f"{name} is {symbol} times too large ({meaning}): a division by {symbol} is missing"
+            if np.allclose(factors, 1 / values):
+                return "scale", f"{name} is {symbol} times too small ({meaning}): it is divided by {symbol} once too often"
+    if np.ptp(factors) < 1e-6 * abs(factors[0]):
+        factor = float(factors[0])
+        size = f"{abs(factor):.6g} times too large" if abs(factor) > 1 else f"{1 / abs(factor):.6g} times too small"
+        return "scale", f"{name} is {size}{', and has the wrong sign' if factor < 0 else ''}"
+    listed = ", ".join(f"{factor:.4g}" for factor in factors[:4])
+    return "scale", f"{name} is the right one times a number that depends on the input: {listed}"
+
+
+def _named(seen, expected):
+    wrong = differing(seen, expected)
+    right = [name for name in expected.values if name not in wrong]
+    return f"{' and '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} wrong" + (f" ({', '.join(right)} right)" if right else "")
+
+
+def _short(value):
+    return np.array2string(np.asarray(value), precision=4, threshold=12, suppress_small=True).replace("\n", "")

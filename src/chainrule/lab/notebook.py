@@ -1,0 +1,28 @@
+"""The checks inside a notebook."""
+
+from pathlib import Path
+
+from chainrule.lab.checking import check_workspace
+from chainrule.lab.telling import as_text, summary
+from chainrule.lab.workspace import find_workspace
+
+__all__ = ["check"]
+
+
+def check(*functions, hints: int = 0) -> None:
+    """Check functions of the workspace that the notebook is in, and print what is wrong with them.
+
+    The file is read as it is saved: save it first.
+
+    Parameters
+    ----------
+    functions : the functions, or their names (default: all of the workspace)
+    hints : how many hints to give
+    """
+    names = [function if isinstance(function, str) else function.__name__ for function in functions]
+    verdicts = []
+    for verdict in check_workspace(find_workspace(Path.cwd()), names):
+        verdicts.append(verdict)
+        print("\n".join(as_text(verdict, hints=hints)))
+    if len(verdicts) > 1:
+        print(summary(verdicts))

@@ -1,0 +1,27 @@
+"""The labs' notebooks: kept as text with markers (jupytext's py:percent), given out as .ipynb."""
+
+from pathlib import Path
+
+from chainrule.lab.labs import Lab
+
+__all__ = ["FOLDER", "notebook"]
+
+FOLDER = Path(__file__).with_name("texts")
+ANSWER = "answer"  # tag of the cells that only instructors get
+
+
+def notebook(lab: Lab, *, solutions: bool = False) -> bytes:
+    """A notebook of nbformat 4, its outputs empty; cells tagged "answer" are left out, unless solutions are wanted."""
+    import jupytext
+    import nbformat
+
+    content = jupytext.read(FOLDER / f"{lab.notebook}.py", fmt="py:percent")
+    cells = [cell for cell in content.cells if solutions or ANSWER not in cell.metadata.get("tags", ())]
+    for index, cell in enumerate(cells):
+        cell.id = f"{lab.notebook}-{index}"[:64]  # the same ones each time
+    content.cells = cells
+    content.metadata = nbformat.from_dict(
+        {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}}
+    )
+    nbformat.validate(content)
+    return nbformat.writes(content).encode() + b"\n"

@@ -1,0 +1,188 @@
+"""What a check does with somebody's functions, and what it sees: probes, and their outcomes as arrays by name.
+
+A probe is run twice: with the learner's functions, in a process of their own, and with the library's. It draws its inputs from seeds, so
+that both see the same ones. NumPy alone is imported here.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import FunctionType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ContractError", "Outcome", "Probe", "Watch", "observe", "outcome", "pair", "results", "same"]
+
+
+class ContractError(Exception):
+    """A function gave back something else than its docstring says."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One question to a function.
+
+    Attributes
+    ----------
+    title : what is special about its input, "a batch of 4 samples"
+    observe : functions -> what came of them, arrays and numbers by name; `functions.affine_forward` is that function
+    sizes : what a wrong factor may be, by name: {"N": 4}
+    only : where the function is wrong if it is so in such probes alone, "in test mode"; "" for an ordinary one
+    kind : of mistake in that case
+    """
+
+    title: str
+    observe: Callable[[Any], Mapping[str, Any]]
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    only: str = ""
+    kind: str = "unknown"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a probe saw.
+
+    Attributes
+    ----------
+    values : arrays by name; None for what is None
+    error : what went wrong instead, "" if nothing did
+    fault : "contract" if the function gave back the wrong things, "unwritten", or the name of an exception
+    place : "file:line" of the error in the learner's files
+    changed : names of arguments that were modified
+    unsteady : whether a second call, on the same input, gave other numbers
+    local : arrays that the function had in its variables when it returned, by name
+    within : the function in which the error was
+    """
+
+    values: Mapping[str, np.ndarray | None] = field(default_factory=dict)
+    error: str = ""
+    fault: str = ""
+    place: str = ""
+    changed: tuple[str, ...] = ()
+    unsteady: bool = False
+    local: Mapping[str, np.ndarray] = field(default_factory=dict)
+    within: str = ""
+
+
+class Watch:
+    """Functions by name, for probes to call, and what they are called with and do to it.
+
+    Attributes
+    ----------
+    functions : what a probe gets
+    calls : the name and the arguments of every call, as they were before it
+    changed : "x of relu_forward" for every array that a call modified
+    """
+
+    def __init__(self, functions: Mapping[str, Any], may_change: Iterable[str] = ()):
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.changed: list[str] = []
+        self._may_change = set(may_change)
+        self.functions = SimpleNamespace(**{name: self._watched(name, code) for name, code in functions.items()})
+
+    def _watched(self, name, code):
+        if not isinstance(code, FunctionType):  # a class: its methods are its own
+            return code
+        names = code.__code__.co_varnames[: code.__code__.co_argcount]
+
+        def called(*arguments, **named):
+            given = {names[i] if i < len(names) else f"argument {i + 1}": value for i, value in enumerate(arguments)} | named
+            before = {name: _copied(value) for name, value in given.items()}
+            self.calls.append((name, before))
+            result = code(*arguments, **named)
+            for argument, value in before.items():
+                told = f"{argument} of {name}"
+                if isinstance(value, np.ndarray) and argument not in self._may_change and not same(value, given[argument]):
+                    self.changed += [told] * (told not in self.changed)
+            return result
+
+        return called
+
+
+def _copied(value):
+    if isinstance(value, dict):
+        return {name: _copied(entry) for name, entry in value.items()}
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def same(first: np.ndarray | None, second: np.ndarray | None) -> bool:
+    """Whether two arrays are equal, or both None; not a number equals itself."""
+    if first is None or second is None:
+        return first is second
+    return np.array_equal(first, second, equal_nan=first.dtype.kind == "f" and second.dtype.kind == "f")
+
+
+def pair(function: str, result: Any) -> tuple[Any, Any]:
+    """(out, cache), once the result is known to be two things."""
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        raise ContractError(f"{function} gives back {_described(result)}; expected a pair (out, cache)")
+    return result[0], result[1]
+
+
+def results(function: str, result: Any, *names: str) -> dict[str, Any]:
+    """What a function gave back, by name, once it is known to be so many things."""
+    if len(names) == 1:
+        if isinstance(result, tuple | list) and len(result) == 1:
+            result = result[0]
+        if isinstance(result, tuple | list):
+            raise ContractError(f"{function} gives back {_described(result)}; expected {names[0]} alone")
+        return {names[0]: result}
+    if not isinstance(result, tuple | list) or len(result) != len(names):
+        raise ContractError(f"{function} gives back {_described(result)}; expected {', '.join(names)}")
+    return dict(zip(names, result, strict=True))
+
+
+def observe(probe: Probe, functions: Any) -> dict[str, np.ndarray | None]:
+    """The values of one run of a probe.
+
+    Raises
+    ------
+    ContractError
+        One of them is no array of numbers.
+    Exception
+        Whatever the functions raise.
+    """
+    with np.errstate(all="ignore"):  # a number that is not finite is seen in what comes back
+        return _arrays(probe.observe(functions))
+
+
+def outcome(probe: Probe, functions: Mapping[str, Any], may_change: Iterable[str] = ()) -> Outcome:
+    """What a probe sees of functions that can be trusted to come back."""
+    watch = Watch(functions, may_change)
+    try:
+        values = observe(probe, watch.functions)
+        again = observe(probe, watch.functions)
+    except ContractError as error:
+        return Outcome(error=str(error), fault="contract", changed=tuple(watch.changed))
+    except Exception as error:
+        return Outcome(error=str(error), fault=type(error).__name__, changed=tuple(watch.changed))
+    return Outcome(values, changed=tuple(watch.changed), unsteady=any(not same(values[name], again.get(name)) for name in values))
+
+
+def _arrays(values: Mapping[str, Any]) -> dict[str, np.ndarray | None]:
+    """Values as arrays of numbers, copied."""
+    converted: dict[str, np.ndarray | None] = {}
+    for name, value in values.items():
+        if value is None:
+            converted[name] = None
+            continue
+        if hasattr(value, "detach"):  # a tensor
+            value = value.detach().cpu().numpy()
+        try:
+            array = np.array(value)
+        except ValueError:
+            array = np.array(None)
+        if array.dtype.kind not in "biuf":
+            raise ContractError(f"{name} is {_described(value)}; expected an array of numbers")
+        converted[name] = array
+    return converted
+
+
+def _described(value: Any) -> str:
+    if value is None:
+        return "None (is the return missing?)"
+    if isinstance(value, np.ndarray):
+        return f"one array of shape {value.shape}" if value.dtype.kind in "biuf" else f"an array of {value.dtype}"
+    if isinstance(value, tuple | list):
+        return f"{len(value)} {'thing' if len(value) == 1 else 'things'}"
+    return f"{'an' if type(value).__name__[0] in 'aeiou' else 'a'} {type(value).__name__}"
