@@ -2,11 +2,11 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from chainrule.cli.console import out
+from chainrule.cli.console import err, out, percent
 
 __all__ = ["EXAMPLES", "app"]
 
@@ -87,6 +87,51 @@ def check(
     _print_verdicts(workspace, functions or [], hint)
     if watch:
         _watch(workspace, functions or [], hint)
+
+
+@app.command("train", epilog="Example:\n\nchainrule lab train work/ --epochs 10")
+def train(
+    folder: Folder = Path(),
+    lab: Annotated[str | None, typer.Option(help="Which lab of the workspace (default: all that have something to train).")] = None,
+    data: Annotated[Literal["digits", "cifar10"], typer.Option(help="Dataset.")] = "digits",
+    limit: Annotated[int | None, typer.Option(min=50, help="Training images (default: all; 2,000 of CIFAR-10).")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first weights, the batches and dropout.")] = 0,
+    output: Annotated[Path | None, typer.Option(help="The picture (default: training.png in the workspace).")] = None,
+):
+    """Train real networks with your functions in place of the library's, and once more with the library's."""
+    from rich.progress import Progress
+
+    from chainrule.lab.labs import find_lab
+    from chainrule.lab.training import TRAINABLE, picture, train
+    from chainrule.lab.workspace import find_workspace
+
+    workspace = find_workspace(folder)
+    labs = [find_lab(lab)] if lab else [each for each in workspace.labs if each.name in TRAINABLE]
+    if absent := [each.name for each in labs if each not in workspace.labs or each.name not in TRAINABLE]:
+        raise ValueError(f"{workspace.folder} has no lab {absent[0]} that trains something; these do: {', '.join(TRAINABLE)}")
+    if limit is None and data == "cifar10":
+        limit = 2000
+    runs = []
+    for each in labs:
+        with Progress(console=err, transient=True) as bar:
+            tasks = {}
+
+            def advance(run, who, step, bar=bar, tasks=tasks):
+                key = run.title, who
+                if key not in tasks:
+                    tasks[key] = bar.add_task(f"{run.title}, {who}", total=run.steps)
+                bar.update(tasks[key], completed=step)
+
+            found = train(workspace, each, data=data, limit=limit, epochs=epochs, seed=seed, progress=advance)
+        for run in found:
+            out.print(f"{run.title}\n    with your {', '.join(run.uses)}: {run.verdict()}", markup=False, soft_wrap=True)
+            told = [f"{who} {percent(run.accuracy[who])}" for who in ("yours", "library") if who in run.accuracy]
+            out.print(f"    validation accuracy after {epochs} {'epoch' if epochs == 1 else 'epochs'}: {', '.join(told)}", markup=False)
+        runs += found
+    path = output or workspace.folder / "training.png"
+    picture(runs, path)
+    out.print(f"picture  {path}", markup=False)
 
 
 def _print_json(workspace, functions, hints):

@@ -18,7 +18,7 @@ from chainrule.lab.probing import Outcome, Watch, observe, outcome
 from chainrule.lab.sandbox import SECONDS, Task, run_tasks
 from chainrule.lab.workspace import Workspace
 
-__all__ = ["Example", "Verdict", "check_workspace"]
+__all__ = ["Example", "Verdict", "check_workspace", "written_functions"]
 
 Status = Literal["unwritten", "right", "wrong", "error"]
 
@@ -97,6 +97,20 @@ def check_workspace(
     for file in workspace.files:
         if not files or file.name in files:
             yield from _check_file(workspace, file, wanted, seconds)
+
+
+def written_functions(folder: Path, file: File) -> list[str]:
+    """The functions of a file that are more than their skeleton.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, or cannot be read as Python.
+    """
+    source = _Source.read(folder / file.name)
+    if source.fault:
+        raise ValueError(source.fault)
+    return [exercise.name for exercise in file.exercises if (node := source.nodes.get(exercise.name)) and not _is_unwritten(node)]
 
 
 def _names(exercise: Exercise) -> list[str]:
@@ -195,12 +209,10 @@ def _failed(name, file, line, probe, seen: Outcome) -> Verdict:
             return Verdict(name, file.name, line, "unwritten")
         return Verdict(name, file.name, line, "error", sentence=f"needs {seen.within}, which is not written yet")
     place = f" ({seen.place})" if seen.place else ""
-    if seen.fault in ("slow", "crash"):
+    if seen.fault in ("slow", "crash", "flood"):
         return Verdict(name, file.name, line, "error", sentence=f"{seen.error}{place}")
     where = f" on {probe.title}" if probe is not None else ""
-    message = f"{seen.fault}: {seen.error}" if seen.error else seen.fault
-    if seen.fault == "SystemExit":
-        message = "it calls sys.exit or exit, which would end the whole program"
+    message = f"{seen.fault}: {seen.error}"
     return Verdict(name, file.name, line, "error", sentence=f"{within}fails{where}: {message}{place}")
 
 
