@@ -77,16 +77,20 @@ def check(
     watch: Annotated[bool, typer.Option("--watch", help="Check again at every save, until Ctrl-C.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ):
-    """Each function: not written, right, or wrong, and what is wrong."""
+    """Each function: not written, right, or wrong, and what is wrong.
+
+    Exit status 1 if a function is wrong or fails.
+    """
     from chainrule.lab.workspace import find_workspace
 
     workspace = find_workspace(folder)
     if json:
-        _print_json(workspace, functions or [], hint)
-        return
-    _print_verdicts(workspace, functions or [], hint)
-    if watch:
-        _watch(workspace, functions or [], hint)
+        fine = _print_json(workspace, functions or [], hint)
+    else:
+        fine = _print_verdicts(workspace, functions or [], hint)
+        if watch:
+            _watch(workspace, functions or [], hint)
+    raise typer.Exit(0 if fine else 1)
 
 
 @app.command("train", epilog="Example:\n\nchainrule lab train work/ --epochs 10")
@@ -142,6 +146,7 @@ def _print_json(workspace, functions, hints):
 
     verdicts = [as_json(verdict, hints=hints) for verdict in check_workspace(workspace, functions)]
     out.print_json(json.dumps({"workspace": str(workspace.folder), "labs": [lab.name for lab in workspace.labs], "functions": verdicts}))
+    return all(verdict["status"] in ("right", "unwritten") for verdict in verdicts)
 
 
 def _print_verdicts(workspace, functions, hints, files=()):
@@ -153,6 +158,7 @@ def _print_verdicts(workspace, functions, hints, files=()):
         verdicts.append(verdict)
         out.print("\n".join(as_text(verdict, hints=hints)), markup=False, highlight=False, soft_wrap=True)
     out.print(summary(verdicts), markup=False)
+    return all(verdict.status in ("right", "unwritten") for verdict in verdicts)
 
 
 def _watch(workspace, functions, hints):

@@ -8,7 +8,7 @@ import base64
 import builtins
 import errno
 import faulthandler
-import importlib
+import importlib.util
 import json
 import os
 import resource
@@ -98,9 +98,8 @@ def _train(request, workspace, say):
         if told["place"]:
             say(failed=f"{told['within']} fails: {what} ({told['place']})")
         else:
-            say(
-                failed=f"the network cannot go on with what your functions gave it ({what}); `chainrule lab check` says what is wrong with them"
-            )
+            advice = "`chainrule lab check` says what is wrong with them"
+            say(failed=f"the network cannot go on with what your functions gave it ({what}); {advice}")
 
 
 def _limit(request):
@@ -139,6 +138,7 @@ def _import(workspace, file):
     if not path.is_file():
         raise FileNotFoundError(f"there is no {file}")
     spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that files of the workspace find one another
     try:

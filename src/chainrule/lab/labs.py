@@ -239,6 +239,6 @@ def find_lab(name: str) -> Lab:
         if lab.name == name:
             return lab
     names = [lab.name for lab in LABS]
-    near = difflib.get_close_matches(name, names, n=2, cutoff=0.4)
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
     raise ValueError(f"there is no lab {name!r}; {hint}")

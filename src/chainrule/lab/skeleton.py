@@ -147,7 +147,7 @@ def _imports(statement, used, file) -> list[str]:
             ]
         elif isinstance(small, cst.ImportFrom) and not isinstance(small.names, cst.ImportStar):
             names = sorted((alias.evaluated_alias or alias.evaluated_name, alias.evaluated_name) for alias in small.names)
-            source = get_full_name_for_node(small.module) if small.module else ""
+            source = (small.module and get_full_name_for_node(small.module)) or ""
             for bound, name in names:
                 if bound not in used or name in own:
                     continue

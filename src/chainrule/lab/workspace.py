@@ -94,7 +94,10 @@ def start(lab: Lab, folder: Path, *, solutions: bool = False) -> list[Path]:
     ValueError
         The folder holds something else, or this lab already.
     """
-    from chainrule.lab import notebooks, skeleton
+    try:
+        from chainrule.lab import notebooks, skeleton
+    except ImportError as error:
+        raise ImportError("starting a lab needs a few packages more: pip install chainrule[lab]") from error
     from chainrule.training.storage import write_file
 
     started: tuple[Lab, ...] = ()
