@@ -95,6 +95,19 @@ def test_what_is_given_back_in_another_form_is_described(tmp_path, result, sente
     assert sentence in verdict.sentence
 
 
+def test_a_backward_pass_is_not_blamed_for_the_cache_of_a_wrong_forward_pass(tmp_path):
+    forward = FORWARD.replace("x_hat = (x - mean) / std", "x_hat = (x - mean) / std**3")
+    verdict = verdict_on(written(tmp_path, forward, BACKWARD), "layernorm_backward")
+    assert (verdict.status, verdict.kind) == ("wrong", "cache")
+    assert "from the cache of layernorm_forward, which is wrong itself: mend that first" in verdict.sentence
+
+
+def test_a_catalogued_mistake_of_a_backward_pass_is_named_though_the_forward_pass_is_wrong(tmp_path):
+    forward = FORWARD.replace("+ beta", "- beta")
+    backward = BACKWARD.replace("dout.sum(axis=0)", "dout.mean(axis=0)").replace("x_hat).sum(axis=0)", "x_hat).mean(axis=0)")
+    assert "they have to be sums" in verdict_on(written(tmp_path, forward, backward), "layernorm_backward").sentence
+
+
 def test_a_backward_pass_is_checked_before_its_forward_pass_is_written(tmp_path):
     backward = BACKWARD.replace("x_hat, std, gamma = cache", "x_hat, std, gamma = cache[0], cache[1], cache[2]")
     assert verdict_on(written(tmp_path, backward), "layernorm_backward").status == "right"
