@@ -129,7 +129,12 @@ NORMALIZATION = File(
 DROPOUT = File(
     "dropout.py",
     "Inverted dropout, in both modes.",
-    _exercises("chainrule.functional.dropout", "dropout_forward", "dropout_backward"),
+    _exercises(
+        "chainrule.functional.dropout",
+        "dropout_forward",
+        "dropout_backward",
+        asks='any random generator will do, if the same "seed" gives the same mask; "rng" may be left out',
+    ),
 )
 CONVOLUTION = File(
     "convolution.py",
