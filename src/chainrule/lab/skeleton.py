@@ -10,7 +10,7 @@ from pathlib import Path
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
-from chainrule.lab.labs import FILES, Exercise, File
+from chainrule.lab.labs import FILES, LABS, Exercise, File
 
 __all__ = ["skeleton", "solution"]
 
@@ -132,11 +132,12 @@ def _names(node) -> Iterable[cst.Name]:
 
 
 def _imports(statement, used, file) -> list[str]:
-    """The import lines of a statement for the names that are used; those of other files' exercises come from those files."""
+    """The import lines of a statement for the names that are used; exercises of the other files of its lab come from those files."""
     if not isinstance(statement, cst.SimpleStatementLine):
         return []
     lines = []
-    homes = {exercise.name: other.name.removesuffix(".py") for other in FILES for exercise in other.exercises if other is not file}
+    others = [other for lab in LABS if file in lab.files for other in lab.files if other is not file]
+    homes = {exercise.name: other.name.removesuffix(".py") for other in others for exercise in other.exercises}
     own = {exercise.name for exercise in file.exercises}
     for small in statement.body:
         if isinstance(small, cst.Import):
