@@ -147,6 +147,13 @@ CONVOLUTION = File(
             asks='of conv_param only "stride" and "pad", each one number for both axes, and b is never None',
         ),
         *_exercises(
+            "chainrule.functional.im2col",
+            "conv_forward_im2col",
+            "conv_backward_im2col",
+            topic="convolution",
+            asks="a fast one of your own: im2col is one way to make it, and what is checked are its results; b is never None",
+        ),
+        *_exercises(
             "chainrule.functional.pooling",
             "max_pool_forward_naive",
             "max_pool_backward_naive",
@@ -159,7 +166,7 @@ CONVOLUTION = File(
 THREE_LAYER_CONVNET = File(
     "three_layer_convnet.py",
     "A convolutional network of three layers.",
-    _exercises("chainrule.compat.cs231n.classifiers.cnn", "ThreeLayerConvNet", topic="three_layer_convnet"),
+    _exercises("chainrule.compat.cs231n.classifiers.plain_cnn", "ThreeLayerConvNet", topic="three_layer_convnet"),
 )
 TENSORS = File(
     "level1_tensors.py",
