@@ -210,7 +210,7 @@ PROBES = {
             "where the side of the images is left out, which makes it 32",
             "shape",
         ),
-        Probe("how the weights begin", beginnings("ThreeLayerConvNet", 2, 64, 16, 32, 8, shapes=convnet_sizes(2, 64, 16, 32, 8)[0])),
+        Probe("how the weights begin", beginnings("ThreeLayerConvNet", 5, 57, 16, 32, 8, shapes=convnet_sizes(5, 57, 16, 32, 8)[0])),
     ),
     "ThreeLayerConvNet.forward": convnet_probes("ThreeLayerConvNet"),
     "train_step": (

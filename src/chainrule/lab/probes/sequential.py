@@ -28,6 +28,6 @@ PROBES = {
             "shape",
         ),
         *convnet_probes("three_layer_convnet"),
-        Probe("how the weights begin", beginnings("three_layer_convnet", 2, 64, 16, 32, 8, shapes=convnet_sizes(2, 64, 16, 32, 8)[0])),
+        Probe("how the weights begin", beginnings("three_layer_convnet", 5, 57, 16, 32, 8, shapes=convnet_sizes(5, 57, 16, 32, 8)[0])),
     ),
 }
