@@ -29,6 +29,7 @@ ALLOWED = (  # modules of the library that hold no answers
     "chainrule.functional.geometry",
     "chainrule.functional.windows",
     "chainrule.lab.notebook",
+    "chainrule.models.checks",
     "chainrule.verification",
 )
 FRAMEWORKS = ("torch", "tensorflow", "keras", "jax", "autograd", "cupy", "tinygrad", "mxnet", "sklearn")

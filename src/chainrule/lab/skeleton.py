@@ -19,11 +19,21 @@ INDENT = "    "
 
 def skeleton(file: File) -> str:
     """A file of a workspace as a learner gets it: what is to be written raises NotImplementedError."""
-    parts = [_header(file, "import numpy as np" + "".join(f"\nimport {name}" for name in file.needs))]
+    parts = [_header(file, "\n".join(_frameworks(file) or ["import numpy as np"]))]
     for exercise in file.exercises:
         definition = _definition(exercise)
         parts.append(cst.Module([]).code_for_node(_without_bodies(definition, exercise)).strip("\n"))
     return "\n\n\n".join(parts) + "\n"
+
+
+def _frameworks(file: File) -> list[str]:
+    """The lines that import the packages a file needs, as the library's sources do; they name what classes inherit from."""
+    lines = {f"import {name}": None for name in file.needs}
+    for source in dict.fromkeys(exercise.source for exercise in file.exercises):
+        for statement in _module(source).body:
+            found = _imports(statement, {name.value for name in _names(statement)}, file)
+            lines |= dict.fromkeys(line for line in found if line.split()[1].partition(".")[0] in file.needs)
+    return _sorted(lines)
 
 
 def solution(file: File) -> str:
