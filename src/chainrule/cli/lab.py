@@ -138,6 +138,26 @@ def train(
     out.print(f"picture  {path}", markup=False)
 
 
+@app.command("submit", epilog="Example:\n\nchainrule lab submit work/ --name a2")
+def submit(
+    folder: Folder = Path(),
+    name: Annotated[str, typer.Option(help="What the names of both files begin with.")] = "a2",
+    output: Annotated[Path | None, typer.Option(help="Folder for both (default: the workspace).")] = None,
+    execute: Annotated[bool, typer.Option("--execute/--no-execute", help="Run the notebooks, or hand in what they were saved with.")] = True,
+):
+    """Run and check the notebooks, and make what is handed in: a zip of the code and one PDF."""
+    from chainrule.lab.submission import submit
+    from chainrule.lab.workspace import find_workspace
+
+    with err.status("") as status:
+        made = submit(find_workspace(folder), name=name, folder=output, execute=execute, progress=status.update)
+    for warning in made.warnings:
+        err.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"zip  {made.zip}", markup=False, soft_wrap=True)
+    if made.pdf is not None:
+        out.print(f"pdf  {made.pdf}", markup=False, soft_wrap=True)
+
+
 def _print_json(workspace, functions, hints):
     import json
 
