@@ -77,7 +77,7 @@ def test_a_skeleton_imports_numpy_and_what_the_lab_needs(file, tmp_path):
     imported = {
         alias.name for node in ast.walk(ast.parse(skeleton(file))) if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names
     }
-    assert imported >= {"numpy"} - set(file.needs)
+    assert imported & ({"numpy"} | set(file.needs))
     assert not any(name.startswith("chainrule") for name in imported)
 
 

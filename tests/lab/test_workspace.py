@@ -94,7 +94,7 @@ def test_a_folder_without_a_workspace_says_how_to_start_one(tmp_path):
         find_workspace(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", ["normalisation", "norm", "Dropout"])
+@pytest.mark.parametrize("name", ["normalisation", "Dropout"])
 def test_a_lab_that_there_is_not_names_the_nearest(name):
     with pytest.raises(ValueError, match=r"did you mean (normalization|dropout)"):
         find_lab(name)

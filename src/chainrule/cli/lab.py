@@ -143,7 +143,9 @@ def submit(
     folder: Folder = Path(),
     name: Annotated[str, typer.Option(help="What the names of both files begin with.")] = "a2",
     output: Annotated[Path | None, typer.Option(help="Folder for both (default: the workspace).")] = None,
-    execute: Annotated[bool, typer.Option("--execute/--no-execute", help="Run the notebooks, or hand in what they were saved with.")] = True,
+    execute: Annotated[
+        bool, typer.Option("--execute/--no-execute", help="Run the notebooks, or hand in what they were saved with.")
+    ] = True,
 ):
     """Run and check the notebooks, and make what is handed in: a zip of the code and one PDF."""
     from chainrule.lab.submission import submit
