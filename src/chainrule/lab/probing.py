@@ -146,17 +146,17 @@ def observe(probe: Probe, functions: Any) -> dict[str, np.ndarray | None]:
         return _arrays(probe.observe(functions))
 
 
-def outcome(probe: Probe, functions: Mapping[str, Any], may_change: Iterable[str] = ()) -> Outcome:
-    """What a probe sees of functions that can be trusted to come back."""
+def outcome(probe: Probe, functions: Mapping[str, Any], may_change: Iterable[str] = (), *, again: bool = True) -> Outcome:
+    """What a probe sees of functions that can be trusted to come back; with `again`, whether a second run sees the same."""
     watch = Watch(functions, may_change)
     try:
         values = observe(probe, watch.functions)
-        again = observe(probe, watch.functions)
+        second = observe(probe, watch.functions) if again else values
     except ContractError as error:
         return Outcome(error=str(error), fault="contract", changed=tuple(watch.changed))
     except Exception as error:
         return Outcome(error=str(error) or "without a message", fault=type(error).__name__, changed=tuple(watch.changed))
-    return Outcome(values, changed=tuple(watch.changed), unsteady=any(not same(values[name], again.get(name)) for name in values))
+    return Outcome(values, changed=tuple(watch.changed), unsteady=any(not same(values[name], second.get(name)) for name in values))
 
 
 def _arrays(values: Mapping[str, Any]) -> dict[str, np.ndarray | None]:
