@@ -1,6 +1,7 @@
 """Probes of fully connected networks of any depth, without normalization and dropout; parameters are set by hand."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ SMALL_DATA = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([0, 1])
 SMALL_TITLE = "X [[1, 2], [3, -1]], W1 [[1, -1], [0.5, 1]], b1 [0, 0.5], W2 [[1, 0], [-1, 2]], b2 [0.5, 0]"
 
 
-def network(functions, params, reg=0.0, dtype=np.float64):
+def network(functions, params, reg=0.0, dtype: Any = np.float64):
     """A network with these parameters."""
     weights = [value for name, value in params.items() if name.startswith("W")]
     widths = [len(weights[0]), *(w.shape[1] for w in weights)]
@@ -67,11 +68,11 @@ def parameter_types(functions):
     return {f"float64 {name}": np.asarray(value).dtype == np.float64 for name, value in params.items()}
 
 
-def scores(params, X, dtype=np.float64):
+def scores(params, X, dtype: Any = np.float64):
     return lambda functions: results("loss", network(functions, params, dtype=dtype).loss(X.astype(dtype)), "scores")
 
 
-def loss(params, X, y, reg=0.0, dtype=np.float64):
+def loss(params, X, y, reg=0.0, dtype: Any = np.float64):
     return lambda functions: loss_and_gradients(network(functions, params, reg, dtype).loss(X.astype(dtype), y.copy()), params)
 
 

@@ -1,5 +1,7 @@
 """Probes of the two-layer network: every method with parameters set by hand, so that no other one has to be right but the constructor."""
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.lab.probing import ContractError, Probe, results
@@ -145,7 +147,7 @@ def predicted(params, X):
     return observed
 
 
-def right_loss(self, X, y=None, reg=0.0):
+def right_loss(self, X, y=None, reg=0.0) -> Any:
     """`TwoLayerNet.loss` as it should be."""
     from chainrule.compat.hlcv.two_layernet import TwoLayerNet
 
