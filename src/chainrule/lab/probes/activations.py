@@ -1,5 +1,7 @@
 """Probes of ReLU, sigmoid and tanh."""
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.lab.probing import Probe, pair, results
@@ -7,7 +9,7 @@ from chainrule.lab.probing import Probe, pair, results
 __all__ = ["PROBES"]
 
 
-def inputs(*shape, seed=0, dtype=np.float64):
+def inputs(*shape, seed=0, dtype: Any = np.float64):
     """x with about as many negative as positive numbers, and dout."""
     rng = np.random.default_rng(seed)
     return tuple(array.astype(dtype) for array in (rng.uniform(-3, 3, shape), rng.standard_normal(shape)))

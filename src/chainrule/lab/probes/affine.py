@@ -1,6 +1,7 @@
 """Probes of the affine layer."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from chainrule.lab.probing import Probe, pair, results
 __all__ = ["PROBES", "SMALL", "backward_probes", "forward_probes", "inputs"]
 
 
-def inputs(N, D, M, seed=0, dtype=np.float64):
+def inputs(N, D, M, seed=0, dtype: Any = np.float64):
     """x (N, D) or, if D is several sizes, (N, *D); w (D, M), b (M,), dout (N, M)."""
     rng = np.random.default_rng(seed)
     shape = D if isinstance(D, tuple) else (D,)

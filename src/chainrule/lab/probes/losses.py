@@ -1,5 +1,7 @@
 """Probes of the softmax and the SVM loss."""
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.lab.probing import Probe, results
@@ -7,7 +9,7 @@ from chainrule.lab.probing import Probe, results
 __all__ = ["PROBES"]
 
 
-def inputs(N, C, seed=0, dtype=np.float64):
+def inputs(N, C, seed=0, dtype: Any = np.float64):
     """Scores (N, C) and labels (N,), some of them the same."""
     rng = np.random.default_rng(seed)
     y = rng.integers(C, size=N)
