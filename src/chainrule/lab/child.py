@@ -187,7 +187,7 @@ def _fault(error, workspace):
 def _encoded(value):
     if value is None:
         return None
-    value = np.ascontiguousarray(value)
+    value = np.asarray(value)  # not ascontiguousarray, which gives numbers a first axis; tobytes is in C order anyway
     return {"dtype": value.dtype.str, "shape": value.shape, "data": base64.b64encode(value.tobytes()).decode()}
 
 
