@@ -753,84 +753,84 @@ def caching(what):
     return {"batchnorm_forward": also}
 
 
-BACKWARD = tuple(
-    Mistake(function, *entry)
-    for function in ("batchnorm_backward", "batchnorm_backward_alt")
-    for entry in (
-        *((*told, with_dx(dx)) for *told, dx in wrong_dx("N", "D", "sample")),
-        *((*told, with_parameters(parameters)) for *told, parameters in WRONG_PARAMETERS),
-        (
-            "mode",
-            "after a forward pass in mode 'test' dx still goes through mean and variance of the batch, which are constants there",
-            ("Does out depend on the mean of this batch in mode 'test'?", "Keep the mode in the cache; dx = dout * gamma / std there."),
-            lambda dout, cache: batchnorm_backward(dout, ("train", *cache[1:])),
-        ),
-        (
-            "mode",
-            "after a forward pass in mode 'test' dx is dout * gamma; x was divided by the running deviation there: dout * gamma / std",
-            ("What is out in mode 'test', written with x?", "gamma * (x - running_mean) / std + beta"),
-            in_test_mode(lambda p: p.dx_hat),
-        ),
-        (
-            "mode",
-            "after a forward pass in mode 'test' dx is dout / std; it lacks gamma: dout * gamma / std",
-            ("What is out in mode 'test', written with x?", "gamma * (x - running_mean) / std + beta"),
-            in_test_mode(lambda p: p.dout / p.std),
-        ),
-        (
-            "mode",
-            "after a forward pass in mode 'test' dx is dout; it is dout * gamma / std",
-            ("What is out in mode 'test', written with x?", "gamma * (x - running_mean) / std + beta"),
-            in_test_mode(lambda p: p.dout.copy()),
-        ),
-        (
-            "mode",
-            "after a forward pass in mode 'test' dx is 0; mean and variance are constants there, but x is none: dout * gamma / std",
-            ("Does out change with x in mode 'test'?", "gamma * (x - running_mean) / std + beta"),
-            in_test_mode(lambda p: np.zeros_like(p.dout)),
-        ),
-        (
-            "mutation",
-            "modifies dout; whoever called it may still need dout: make a new array",
-            ("Which of your statements writes into dout? Augmented ones such as *= do.", "dx_hat = dout * gamma"),
-            modifies_dout,
-        ),
-        (
-            "cache",
-            "the std that backward divides by lacks eps: x_hat was made with sqrt(var + eps), and the cache has to hold that",
-            ("Do forward and backward divide by the same number?", "Put np.sqrt(var + eps) into the cache."),
-            batchnorm_backward,
-            caching(lambda x, x_hat, std, gamma, bn_param: (x_hat, x.std(axis=0), gamma)),
-        ),
-        (
-            "cache",
-            "backward has x where it needs x_hat: the cache has to hold the normalized x",
-            ("By what was gamma multiplied in the forward pass?", "Put x_hat into the cache."),
-            batchnorm_backward,
-            caching(lambda x, x_hat, std, gamma, bn_param: (x, std, gamma)),
-        ),
-        (
-            "cache",
-            "backward has x - mean where it needs x_hat: the cache has to hold x_hat, which is divided by std",
-            ("By what was gamma multiplied in the forward pass?", "Put x_hat into the cache, or divide by std in backward."),
-            batchnorm_backward,
-            caching(lambda x, x_hat, std, gamma, bn_param: (x_hat * std, std, gamma)),
-        ),
-        (
-            "cache",
-            "backward has gamma * x_hat where it needs x_hat: keep x_hat before it is scaled",
-            ("By what was gamma multiplied in the forward pass?", "Give x_hat a name of its own in forward."),
-            batchnorm_backward,
-            caching(lambda x, x_hat, std, gamma, bn_param: (gamma * x_hat, std, gamma)),
-        ),
-        (
-            "cache",
-            "backward divides by the running deviation in mode 'train': the cache has to hold the deviation of the batch",
-            ("By what was x - mean divided in mode 'train'?", "Put the batch's std into the cache there."),
-            batchnorm_backward,
-            caching(lambda x, x_hat, std, gamma, bn_param: (x_hat, np.sqrt(bn_param["running_var"] + bn_param.get("eps", 1e-5)), gamma)),
-        ),
-    )
+OF_EACH_BACKWARD = (
+    *((*told, with_dx(dx)) for *told, dx in wrong_dx("N", "D", "sample")),
+    *((*told, with_parameters(parameters)) for *told, parameters in WRONG_PARAMETERS),
+    (
+        "mode",
+        "after a forward pass in mode 'test' dx still goes through mean and variance of the batch, which are constants there",
+        ("Does out depend on the mean of this batch in mode 'test'?", "Keep the mode in the cache; dx = dout * gamma / std there."),
+        lambda dout, cache: batchnorm_backward(dout, ("train", *cache[1:])),
+    ),
+    (
+        "mode",
+        "after a forward pass in mode 'test' dx is dout * gamma; x was divided by the running deviation there: dout * gamma / std",
+        ("What is out in mode 'test', written with x?", "gamma * (x - running_mean) / std + beta"),
+        in_test_mode(lambda p: p.dx_hat),
+    ),
+    (
+        "mode",
+        "after a forward pass in mode 'test' dx is dout / std; it lacks gamma: dout * gamma / std",
+        ("What is out in mode 'test', written with x?", "gamma * (x - running_mean) / std + beta"),
+        in_test_mode(lambda p: p.dout / p.std),
+    ),
+    (
+        "mode",
+        "after a forward pass in mode 'test' dx is dout; it is dout * gamma / std",
+        ("What is out in mode 'test', written with x?", "gamma * (x - running_mean) / std + beta"),
+        in_test_mode(lambda p: p.dout.copy()),
+    ),
+    (
+        "mode",
+        "after a forward pass in mode 'test' dx is 0; mean and variance are constants there, but x is none: dout * gamma / std",
+        ("Does out change with x in mode 'test'?", "gamma * (x - running_mean) / std + beta"),
+        in_test_mode(lambda p: np.zeros_like(p.dout)),
+    ),
+    (
+        "mutation",
+        "modifies dout; whoever called it may still need dout: make a new array",
+        ("Which of your statements writes into dout? Augmented ones such as *= do.", "dx_hat = dout * gamma"),
+        modifies_dout,
+    ),
+    (
+        "cache",
+        "the std that backward divides by lacks eps: x_hat was made with sqrt(var + eps), and the cache has to hold that",
+        ("Do forward and backward divide by the same number?", "Put np.sqrt(var + eps) into the cache."),
+        batchnorm_backward,
+        caching(lambda x, x_hat, std, gamma, bn_param: (x_hat, x.std(axis=0), gamma)),
+    ),
+    (
+        "cache",
+        "backward has x where it needs x_hat: the cache has to hold the normalized x",
+        ("By what was gamma multiplied in the forward pass?", "Put x_hat into the cache."),
+        batchnorm_backward,
+        caching(lambda x, x_hat, std, gamma, bn_param: (x, std, gamma)),
+    ),
+    (
+        "cache",
+        "backward has x - mean where it needs x_hat: the cache has to hold x_hat, which is divided by std",
+        ("By what was gamma multiplied in the forward pass?", "Put x_hat into the cache, or divide by std in backward."),
+        batchnorm_backward,
+        caching(lambda x, x_hat, std, gamma, bn_param: (x_hat * std, std, gamma)),
+    ),
+    (
+        "cache",
+        "backward has gamma * x_hat where it needs x_hat: keep x_hat before it is scaled",
+        ("By what was gamma multiplied in the forward pass?", "Give x_hat a name of its own in forward."),
+        batchnorm_backward,
+        caching(lambda x, x_hat, std, gamma, bn_param: (gamma * x_hat, std, gamma)),
+    ),
+    (
+        "cache",
+        "backward divides by the running deviation in mode 'train': the cache has to hold the deviation of the batch",
+        ("By what was x - mean divided in mode 'train'?", "Put the batch's std into the cache there."),
+        batchnorm_backward,
+        caching(lambda x, x_hat, std, gamma, bn_param: (x_hat, np.sqrt(bn_param["running_var"] + bn_param.get("eps", 1e-5)), gamma)),
+    ),
 )
 
-MISTAKES = (*FORWARD, *BACKWARD)
+MISTAKES = (
+    *FORWARD,
+    *catalogue("batchnorm_backward", *OF_EACH_BACKWARD),
+    *catalogue("batchnorm_backward_alt", *OF_EACH_BACKWARD),
+)

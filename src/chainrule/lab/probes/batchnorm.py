@@ -7,7 +7,7 @@ from chainrule.lab.probing import Probe, pair, results
 __all__ = ["CHAINS", "PROBES"]
 
 
-def inputs(N, D, seed=0, dtype=np.float64, offset=2.0):
+def inputs(N, D, seed=0, dtype: type = np.float64, offset=2.0):
     """x (N, D), gamma and beta (D,), dout (N, D); none of them near 0 or 1 on the whole."""
     rng = np.random.default_rng(seed)
     scales = np.linspace(1.5, 3, D)
