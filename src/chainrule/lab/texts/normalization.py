@@ -333,8 +333,9 @@ plt.show()
 # every layer, the gradients vanish, and the scores are the same for all images: the loss stays at $\log 10$ and the accuracy near 10 %.
 # For larger ones, the scores explode; the loss begins far above 3, and training is slow. With batch norm or layer norm the output of each
 # hidden layer does not depend on the scale of its weights: scaling $w$ by a factor scales mean and deviation alike, and cancels. So a
-# wide range of scales works. The limits that remain are those of eps (below: for tiny weights the variance is smaller than eps, and
-# the normalization no longer makes up for it) and of the last layer, which is not normalized (above).
+# wide range of scales works. The limits that remain: below, the variance of the activations becomes smaller than eps, and the
+# normalization no longer makes up for it. Above, a step of Adam changes the large weights by a small part of their size alone, so that
+# training is slow, and the last layer, which is not normalized, begins with large scores.
 
 # %% [markdown]
 # ## Normalization and the batch size
