@@ -13,6 +13,8 @@
 # %%
 # %load_ext autoreload
 # %autoreload 2
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 from optim import adam, rmsprop, sgd, sgd_momentum
@@ -175,7 +177,7 @@ print(f"{DATA}: {len(X)} images to train on, {len(X_val)} for validation, {len(X
 def initial(sizes, seed=0):
     """Weights and biases of the layers."""
     rng, params = np.random.default_rng(seed), {}
-    for layer, (before, after) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), 1):
+    for layer, (before, after) in enumerate(pairwise(sizes), 1):
         params[f"w{layer}"] = rng.normal(0, np.sqrt(2 / before), (before, after))
         params[f"b{layer}"] = np.zeros(after)
     return params
@@ -288,7 +290,7 @@ def accuracy(network, x, y):
 
 
 def show(network, history):
-    figure, axes = plt.subplots(1, 2, figsize=(12, 3.2))
+    _, axes = plt.subplots(1, 2, figsize=(12, 3.2))
     axes[0].plot(history["loss_history"])
     axes[0].set(title="loss", xlabel="step")
     axes[1].plot(100 * np.array(history["train_acc_history"]), label="on the batch")
@@ -296,9 +298,8 @@ def show(network, history):
     axes[1].set(title="accuracy (%)", xlabel="epoch")
     axes[1].legend()
     plt.show()
-    print(
-        f"training {100 * accuracy(network, X, y):.1f} %, validation {100 * accuracy(network, X_val, y_val):.1f} %; target {100 * TARGET:.0f} %"
-    )
+    training, validation = accuracy(network, X, y), accuracy(network, X_val, y_val)
+    print(f"training {100 * training:.1f} %, validation {100 * validation:.1f} %; the target is {100 * TARGET:.0f} %")
 
 
 data = load(DATA, limit=None if DATA == "digits" else 20_000)
