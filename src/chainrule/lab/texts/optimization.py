@@ -244,8 +244,8 @@ for rule, (accuracy, rate) in best.items():
     print(f"{rule.__name__:13} best with learning rate {rate:<7g} {100 * accuracy:.1f} % on the validation images after 6 epochs")
 
 # %% [markdown]
-# At a good learning rate all four get there; plain gradient descent needs the largest one. The three curves of a panel are the three
-# cases to know: too small (a straight, slow fall), good, too large (a fast start that gets stuck or jumps).
+# At a good learning rate all four get there; plain gradient descent needs the largest one. Three cases are worth knowing by sight: too
+# small (a straight, slow fall), good, and too large (a fast start, then jumps).
 #
 # **Question 3.** AdaGrad divides by the root of the *sum* of all squared gradients so far, $s \leftarrow s + g^2$. Its author finds that
 # the steps become very small. Why, and does Adam have the same problem?
@@ -292,7 +292,7 @@ def accuracy(network, x, y):
 def show(network, history):
     _, axes = plt.subplots(1, 2, figsize=(12, 3.2))
     axes[0].plot(history["loss_history"])
-    axes[0].set(title="loss", xlabel="step")
+    axes[0].set(title="loss", xlabel="step", ylim=(0, 1.1 * max(history["loss_history"])))
     axes[1].plot(100 * np.array(history["train_acc_history"]), label="on the batch")
     axes[1].plot(100 * np.array(history["val_acc_history"]), label="on the validation images")
     axes[1].set(title="accuracy (%)", xlabel="epoch")
@@ -340,14 +340,14 @@ for _ in range(RUNS):
     tried.append((accuracy(network, X_val, y_val), accuracy(network, X, y), settings))
 tried.sort(key=lambda run: run[0], reverse=True)
 for val, training, settings in tried[:5]:
-    told = "   ".join(f"{name} {value:.2g}" for name, value in settings.items())
+    told = "   ".join(f"{name} {value:.3g}" for name, value in settings.items())
     print(f"validation {100 * val:5.1f} %   training {100 * training:5.1f} %   {told}")
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(14, 3.2), sharey=True)
 for axis, name in zip(axes, ("learning_rate", "reg", "hidden_size"), strict=True):
-    axis.semilogx([settings[name] for _, _, settings in tried], [100 * val for val, _, _ in tried], "o")
-    axis.set(xlabel=name)
+    axis.plot([settings[name] for _, _, settings in tried], [100 * val for val, _, _ in tried], "o")
+    axis.set(xlabel=name, xscale="linear" if name == "hidden_size" else "log")
 axes[0].set_ylabel("validation accuracy (%)")
 plt.show()
 
