@@ -113,14 +113,6 @@ def forgetting(rule, *names):
     return keeps_nothing
 
 
-def in_single_precision(rule):
-    def narrowed(w, dw, config=None):
-        next_w, config = rule(w, dw, config)
-        return next_w.astype(np.float32), config
-
-    return narrowed
-
-
 def of_every_rule(function, rule, settings):
     """Mistakes that are made in all of them; `settings` are the defaults by name."""
     return (
@@ -154,13 +146,6 @@ def of_every_rule(function, rule, settings):
             "config is taken for a dict even if it is None, which is the default; begin with an empty one then",
             ("What is config in a call of only w and dw?", "if config is None: config = {}"),
             with_config_alone(rule),
-        ),
-        Mistake(
-            function,
-            "dtype",
-            "next_w is float32 for parameters of float64; it has to keep their dtype",
-            ("Where is float32 written in your function?", "Leave out astype; NumPy keeps float64 by itself."),
-            in_single_precision(rule),
         ),
     )
 

@@ -7,7 +7,7 @@ from chainrule.lab.probing import Probe, pair, results
 __all__ = ["CHAINS", "PROBES"]
 
 
-def inputs(N, D, seed=0, dtype=np.float64, offset=2.0):
+def inputs(N, D, seed=0, dtype: type = np.float64, offset=2.0):
     """x (N, D), gamma and beta (D,), dout (N, D); none of them near 0 or 1 on the whole."""
     rng = np.random.default_rng(seed)
     scales = np.linspace(1.5, 3, D)
@@ -21,9 +21,15 @@ SMALL = np.array([[1.0, 2.0], [3.0, 8.0]]), np.array([2.0, 3.0]), np.array([0.5,
 
 def forward(x, gamma, beta, **bn_param):
     def observed(functions):
-        param = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in bn_param.items()}
-        out, _ = pair("batchnorm_forward", functions.batchnorm_forward(x, gamma, beta, param))
-        return {"out": out, "running_mean": param.get("running_mean"), "running_var": param.get("running_var")}
+        given = {name: value.copy() for name, value in bn_param.items() if isinstance(value, np.ndarray)}
+        param = bn_param | given
+        out, _ = pair("batchnorm_forward", functions.batchnorm_forward(x.copy(), gamma.copy(), beta.copy(), param))
+        return {
+            "out": out,
+            "running_mean": param.get("running_mean"),
+            "running_var": param.get("running_var"),
+            **{f"the array that was passed as {name}": array for name, array in given.items()},
+        }
 
     return observed
 
@@ -40,8 +46,10 @@ def two_batches(functions):
 
 def backward(name, x, gamma, beta, dout, **bn_param):
     def observed(functions):
-        _, cache = pair("batchnorm_forward", functions.batchnorm_forward(x, gamma, beta, {"mode": "train", **bn_param}))
-        return results(name, getattr(functions, name)(dout, cache), "dx", "dgamma", "dbeta")
+        _, cache = pair(
+            "batchnorm_forward", functions.batchnorm_forward(x.copy(), gamma.copy(), beta.copy(), {"mode": "train", **bn_param})
+        )
+        return results(name, getattr(functions, name)(dout.copy(), cache), "dx", "dgamma", "dbeta")
 
     return observed
 

@@ -7,7 +7,7 @@ from chainrule.lab.probing import ContractError, Probe, pair, results
 __all__ = ["PROBES"]
 
 
-def array(*shape, seed=0, dtype=np.float64):
+def array(*shape, seed=0, dtype: type = np.float64):
     """Numbers away from 0, so that a 0 in the output is an element that was dropped."""
     rng = np.random.default_rng(seed)
     return (rng.uniform(1, 2, shape) * rng.choice([-1, 1], shape)).astype(dtype)

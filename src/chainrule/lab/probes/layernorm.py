@@ -9,13 +9,16 @@ __all__ = ["CHAINS", "PROBES"]
 
 
 def forward(x, gamma, beta, **ln_param):
-    return lambda functions: {"out": pair("layernorm_forward", functions.layernorm_forward(x, gamma, beta, dict(ln_param)))[0]}
+    def observed(functions):
+        return {"out": pair("layernorm_forward", functions.layernorm_forward(x.copy(), gamma.copy(), beta.copy(), dict(ln_param)))[0]}
+
+    return observed
 
 
 def backward(x, gamma, beta, dout, **ln_param):
     def observed(functions):
-        _, cache = pair("layernorm_forward", functions.layernorm_forward(x, gamma, beta, dict(ln_param)))
-        return results("layernorm_backward", functions.layernorm_backward(dout, cache), "dx", "dgamma", "dbeta")
+        _, cache = pair("layernorm_forward", functions.layernorm_forward(x.copy(), gamma.copy(), beta.copy(), dict(ln_param)))
+        return results("layernorm_backward", functions.layernorm_backward(dout.copy(), cache), "dx", "dgamma", "dbeta")
 
     return observed
 
@@ -28,6 +31,13 @@ PROBES = {
         Probe("as many samples as features", forward(*inputs(4, 4, 2)[:3]), {"N": 4, "D": 4}),
         Probe("one sample", forward(*inputs(1, 5, 3)[:3]), {"N": 1, "D": 5}, "for a single sample", "wrong-statistic"),
         Probe("eps = 0.5", forward(*inputs(5, 3)[:3], eps=0.5), {"N": 5, "D": 3}, "where eps is not small", "missing-term"),
+        Probe(
+            "ln_param with the mode of a batch norm",
+            forward(*inputs(5, 3)[:3], mode="test"),
+            {"N": 5, "D": 3},
+            "where ln_param has the mode 'test'",
+            "mode",
+        ),
         Probe("float32", forward(*inputs(6, 3, dtype=np.float32)[:3]), {"N": 6, "D": 3}, "in float32", "dtype"),
     ),
     "layernorm_backward": (

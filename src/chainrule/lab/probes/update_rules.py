@@ -10,7 +10,7 @@ W, DW = np.array([1.0, 2.0]), np.array([0.5, -2.0])
 STATE = {"sgd": (), "sgd_momentum": ("velocity",), "rmsprop": ("cache",), "adam": ("m", "v", "t")}
 
 
-def parameters(shape, steps=1, seed=0, dtype=np.float64):
+def parameters(shape, steps=1, seed=0, dtype: type = np.float64):
     """w and so many gradients, of that shape."""
     rng = np.random.default_rng(seed)
     return rng.uniform(1, 2, shape).astype(dtype), [rng.standard_normal(shape).astype(dtype) for _ in range(steps)]
@@ -66,7 +66,7 @@ def probes(rule, first, given, *more):
     more : further probes
     """
 
-    def state(shape, dtype=np.float64):
+    def state(shape, dtype: type = np.float64):
         return {
             name: np.full(shape, value, dtype) if name in STATE[rule] and name != "t" else value
             for name, value in (given | {"learning_rate": 0.1}).items()
