@@ -90,7 +90,8 @@ LAYERS = File(
             "tanh_forward",
             "tanh_backward",
         ),
-        *_exercises("chainrule.functional.losses", "softmax_loss", "svm_loss"),
+        Exercise("softmax_loss", "chainrule.functional.losses", "losses", asks="label_smoothing is not asked for: it stays 0"),
+        Exercise("svm_loss", "chainrule.functional.losses", "losses", asks="margin is not asked for: it stays 1"),
     ),
 )
 TWO_LAYER_NET = File(
@@ -128,7 +129,12 @@ NORMALIZATION = File(
 DROPOUT = File(
     "dropout.py",
     "Inverted dropout, in both modes.",
-    _exercises("chainrule.functional.dropout", "dropout_forward", "dropout_backward"),
+    _exercises(
+        "chainrule.functional.dropout",
+        "dropout_forward",
+        "dropout_backward",
+        asks='any random generator will do, if the same "seed" gives the same mask; "rng" may be left out',
+    ),
 )
 CONVOLUTION = File(
     "convolution.py",
@@ -246,6 +252,6 @@ def find_lab(name: str) -> Lab:
         if lab.name == name:
             return lab
     names = [lab.name for lab in LABS]
-    near = difflib.get_close_matches(name, names, n=2, cutoff=0.4)
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
     raise ValueError(f"there is no lab {name!r}; {hint}")

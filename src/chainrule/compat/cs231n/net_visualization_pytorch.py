@@ -6,8 +6,6 @@ PyTorch is imported when a function is called, so that the rest of the course's 
 import numpy as np
 
 from chainrule.compat.cs231n.image_utils import SQUEEZENET_MEAN, SQUEEZENET_STD
-from chainrule.visualization import probe, saliency_maps
-from chainrule.visualization.attribution import one_hot
 
 __all__ = [
     "blur_image",
@@ -22,27 +20,79 @@ __all__ = [
 
 
 def compute_saliency_maps(X, y, model):
-    """max over channels of |d score of y / d X|: X (N, 3, H, W), y (N,) -> (N, H, W)."""
-    return _like(X, saliency_maps(model, _array(X), _array(y)))
+    """How much each pixel matters for the score of an image's class: max over the channels of |d scores[n, y[n]] / d X[n]|.
+
+    Parameters
+    ----------
+    X : (N, 3, H, W)
+    y : (N,) labels
+    model : network, X -> scores (N, C), in eval mode
+
+    Returns
+    -------
+    saliency : (N, H, W)
+    """
+    _, dX = _score_and_gradient(model, X, y)
+    return dX.abs().amax(dim=1)
 
 
 def make_fooling_image(X, target_y, model):
-    """X (1, 3, H, W) changed until `model` sees target_y: up to 100 steps of length 1 along the gradient of the target's score."""
-    looked, image = probe(model), _array(X).copy()
+    """An image close to X that the network takes for class `target_y`; X itself is left as it is.
+
+    Steps of length 1 along the gradient of the target's score, X + dX / |dX|, until that score is the largest; none if it is at the
+    start, and 100 at most.
+
+    Parameters
+    ----------
+    X : (1, 3, H, W)
+    target_y : label
+    model : network, X -> scores (1, C), in eval mode
+
+    Returns
+    -------
+    X_fooling : (1, 3, H, W)
+    """
+    X_fooling = X.detach().clone()
     for _ in range(100):
-        scores, dX = looked.gradient(image, lambda scores: one_hot(scores, [target_y]))
+        scores, dX = _score_and_gradient(model, X_fooling, [target_y])
         if scores.argmax() == target_y:
             break
-        image += 1.0 * dX / np.linalg.norm(dX)
-    return _like(X, image)
+        X_fooling += dX / dX.norm()
+    return X_fooling
 
 
 def class_visualization_update_step(img, model, target_y, l2_reg, learning_rate):
-    """One step of gradient ascent on score(img) - l2_reg * |img|^2, the gradient divided by its norm; changes img (1, 3, H, W) in place."""
-    image = _array(img)
-    _, dimg = probe(model).gradient(image, lambda scores: one_hot(scores, [target_y]))
-    dimg = dimg - 2 * l2_reg * image
-    img.data += learning_rate * _like(img, dimg / np.linalg.norm(dimg))
+    """One step of gradient ascent on score(img) - l2_reg * |img|^2, in place: img + learning_rate * dimg / |dimg|.
+
+    |img|^2 is the sum of the squares of all numbers of the image, and dimg the gradient of both terms.
+
+    Parameters
+    ----------
+    img : (1, 3, H, W), a tensor that requires its gradient; it is changed
+    model : network, img -> scores (1, C), in eval mode
+    target_y : label, whose score it is
+    l2_reg, learning_rate : numbers
+    """
+    _, dimg = _score_and_gradient(model, img, [target_y])
+    dimg -= 2 * l2_reg * img.detach()
+    img.data += learning_rate * dimg / dimg.norm()
+
+
+def _score_and_gradient(model, images, labels):
+    """scores (N, C), and d (sum of scores[n, labels[n]]) / d images; neither the images nor the network are changed."""
+    import torch
+
+    training = [part for part in model.modules() if part.training]
+    images = images.detach().clone().requires_grad_()
+    model.eval()
+    try:
+        scores = model(images)
+    finally:
+        for part in training:
+            part.training = True
+    of_labels = scores.gather(1, torch.as_tensor(labels, device=scores.device).view(-1, 1))
+    (gradient,) = torch.autograd.grad(of_labels.sum(), images)
+    return scores.detach(), gradient
 
 
 def preprocess(img, size=224):

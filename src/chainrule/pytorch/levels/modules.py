@@ -7,7 +7,7 @@ __all__ = ["ThreeLayerConvNet", "TwoLayerFC", "train_step"]
 
 
 class TwoLayerFC(nn.Module):
-    """affine - relu - affine, without biases; x is flattened."""
+    """affine - relu - affine, without biases; x is flattened. Weights begin as draws from N(0, 2 / fan_in)."""
 
     def __init__(self, input_size, hidden_size, num_classes):
         super().__init__()
@@ -21,7 +21,10 @@ class TwoLayerFC(nn.Module):
 
 
 class ThreeLayerConvNet(nn.Module):
-    """conv 5x5 - relu - conv 3x3 - relu - affine, for images (in_channel, side, side)."""
+    """conv 5x5 - relu - conv 3x3 - relu - affine, for images (in_channel, side, side); the padding keeps their size.
+
+    Weights begin as draws from N(0, 2 / fan_in), biases at 0.
+    """
 
     def __init__(self, in_channel, channel_1, channel_2, num_classes, side=32):
         super().__init__()
@@ -41,7 +44,14 @@ class ThreeLayerConvNet(nn.Module):
 
 
 def train_step(model, optimizer, x, y):
-    """One update. Returns the loss before it."""
+    """One update of the parameters that the optimizer has, along the gradient of the mean cross-entropy. Returns the loss before it.
+
+    Parameters
+    ----------
+    model : x -> scores (N, C)
+    optimizer : of torch.optim
+    x, y : a batch and its labels (N,)
+    """
     loss = F.cross_entropy(model(x), y)
     optimizer.zero_grad()
     loss.backward()

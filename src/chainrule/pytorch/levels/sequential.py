@@ -6,7 +6,7 @@ __all__ = ["three_layer_convnet", "two_layer_fc"]
 
 
 def two_layer_fc(input_size, hidden_size, num_classes):
-    """affine - relu - affine, without biases."""
+    """affine - relu - affine, without biases; x is flattened. Weights begin as draws from N(0, 2 / fan_in)."""
     return _initialised(
         nn.Sequential(
             nn.Flatten(),
@@ -18,7 +18,10 @@ def two_layer_fc(input_size, hidden_size, num_classes):
 
 
 def three_layer_convnet(in_channel, channel_1, channel_2, num_classes, side=32):
-    """conv 5x5 - relu - conv 3x3 - relu - affine."""
+    """conv 5x5 - relu - conv 3x3 - relu - affine, for images (in_channel, side, side); the padding keeps their size.
+
+    Weights begin as draws from N(0, 2 / fan_in), biases at 0.
+    """
     return _initialised(
         nn.Sequential(
             nn.Conv2d(in_channel, channel_1, 5, padding=2),

@@ -48,6 +48,8 @@ def random_weight(shape, generator=None, dtype=torch.float32):
     Parameters
     ----------
     shape : (D, M) of an affine layer, whose fan-in is D; or (F, C, KH, KW) of a convolution
+    generator : torch.Generator that it is drawn from (default: PyTorch's own)
+    dtype : of the weight
     """
     fan_in = shape[0] if len(shape) == 2 else math.prod(shape[1:])
     weight = torch.randn(shape, generator=generator, dtype=dtype) * math.sqrt(2 / fan_in)
@@ -60,7 +62,7 @@ def zero_weight(shape, dtype=torch.float32):
 
 
 def sgd_step(network, params, x, y, learning_rate):
-    """One update of all parameters, in place: w - learning_rate * dw. Returns the loss before it.
+    """One update of all parameters, in place: w - learning_rate * dw, dw of the mean cross-entropy. Returns the loss before it.
 
     Parameters
     ----------
