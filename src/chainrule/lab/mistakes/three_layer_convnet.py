@@ -7,8 +7,8 @@ from chainrule.compat.cs231n.classifiers.plain_cnn import ThreeLayerConvNet
 from chainrule.functional import (
     affine_backward,
     affine_forward,
-    conv_backward_naive,
-    conv_forward_naive,
+    conv_backward_im2col,
+    conv_forward_im2col,
     max_pool_backward_naive,
     max_pool_forward_naive,
     relu_backward,
@@ -234,7 +234,7 @@ def _loss(
 ):
     params = model.params
     conv_param = {"stride": 1, "pad": (params["W1"].shape[2] - 1) // 2}
-    convolved, conv_cache = conv_forward_naive(X.astype(model.dtype), params["W1"], params["b1"], conv_param)
+    convolved, conv_cache = conv_forward_im2col(X.astype(model.dtype), params["W1"], params["b1"], conv_param)
     positive, positive_cache = relu_forward(convolved)
     pooled, pool_cache = max_pool_forward_naive(positive if relu1 else convolved, {"pool_height": 2, "pool_width": 2, "stride": 2})
     hidden, hidden_cache = affine_forward(pooled, params["W2"], params["b2"])
@@ -254,7 +254,7 @@ def _loss(
     dpooled, grads["W2"], grads["b2"] = affine_backward(dhidden, hidden_cache)
     dpositive = max_pool_backward_naive(dpooled, pool_cache)
     dconvolved = relu_backward(dpositive, positive_cache) if relu1 and relu1_back else dpositive
-    _, grads["W1"], grads["b1"] = conv_backward_naive(dconvolved, conv_cache)
+    _, grads["W1"], grads["b1"] = conv_backward_im2col(dconvolved, conv_cache)
     reg = model.reg if reg is None else reg
     loss += penalty(params, reg)
     grads = {name: grad + decay(name, params[name], reg) for name, grad in grads.items()}

@@ -23,7 +23,7 @@ def initial(**options):
             if name.startswith("b"):
                 seen[f"sum of the squares of {name}"] = None if value is None else np.sum(value.astype(float) ** 2)
             elif value is not None:
-                # at least 500 draws: the deviation is known to 3 %, the mean to 0.05 deviations
+                # of at least 500 draws: the deviation errs by 3 %, the mean by 0.05 deviations
                 seen[f"{name} has the deviation weight_scale"] = abs(value.std() / scale - 1) < 0.2
                 seen[f"{name} has the variance weight_scale"] = abs(value.var() / scale - 1) < 0.4
                 seen[f"{name} has deviation 1"] = abs(value.std() - 1) < 0.2
@@ -103,7 +103,7 @@ PROBES = {
             "images of 3 channels and 8 x 6 pixels",
             initial(input_dim=(3, 8, 6), num_filters=8, filter_size=5, hidden_dim=60, num_classes=9, weight_scale=1e-2, reg=0.25),
         ),
-        Probe("the defaults", initial()),
+        Probe("the defaults, for images of 8 x 8 pixels", initial(input_dim=(3, 8, 8))),
         Probe(
             "images with an odd number of rows, float64",
             initial(input_dim=(2, 7, 11), num_filters=30, filter_size=3, hidden_dim=50, num_classes=12, weight_scale=0.5, dtype=np.float64),
