@@ -268,8 +268,8 @@ axis.set(xscale="log", xlabel="ms", title="forward, 20 images (8, 32, 32), 16 fi
 axis.invert_yaxis()
 plt.show()
 # %% [markdown]
-# A fast function of your own should take less than a tenth of the time of the loops, and may come close to the kernels,
-# which are compiled, use all the cores that they are given, and do not write the matrix of windows at all.
+# A fast function of your own should take less than a hundredth of the time of the loops, and a few times that of the
+# kernels. These are compiled, use all the cores that they are given, and do not write the matrix of windows at all.
 #
 # **Question 4.** How many multiplications does this forward pass need, and how many floating point operations a second
 # does each of the ways reach? How large is the matrix of windows, compared with `x`?
