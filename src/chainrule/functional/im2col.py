@@ -1,4 +1,4 @@
-"""Convolution as one matrix product: every window becomes a row of a matrix, every filter a column of another (im2col).
+"""Convolution as one matrix product: every window becomes a column of a matrix, every filter a row of another (im2col).
 
 The sums are those of `conv_forward_naive` and `conv_backward_naive`; the loops over the places run inside NumPy, at the price of a
 matrix KH * KW / stride**2 times as large as the image.
@@ -43,9 +43,10 @@ def conv_forward_im2col(x, w, b, conv_param):
     F, (OH, OW), stride = len(w), geometry.output, conv_param["stride"]
     windows = np.lib.stride_tricks.sliding_window_view(padded(x, geometry.pad), w.shape[2:], axis=(2, 3))
     windows = windows[:, :, ::stride, ::stride]  # (N, C, OH, OW, KH, KW), a view
-    rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(len(x) * OH * OW, w[0].size)
-    out = rows @ w.reshape(F, -1).T + b.astype(x.dtype)
-    return out.reshape(len(x), OH, OW, F).transpose(0, 3, 1, 2), (x.shape, w, conv_param, rows)
+    # points of the window down, images and places across: (C * KH * KW, N * OH * OW)
+    columns = windows.transpose(1, 4, 5, 0, 2, 3).reshape(w[0].size, len(x) * OH * OW)
+    out = w.reshape(F, -1) @ columns + b.astype(x.dtype)[:, None]
+    return out.reshape(F, len(x), OH, OW).transpose(1, 0, 2, 3), (x.shape, w, conv_param, columns)
 
 
 def conv_backward_im2col(dout, cache):
@@ -53,17 +54,17 @@ def conv_backward_im2col(dout, cache):
 
     Derivation: docs/derivations/convolution.md.
     """
-    x_shape, w, conv_param, rows = cache
+    x_shape, w, conv_param, columns = cache
     (N, C, H, W), (F, _, KH, KW) = x_shape, w.shape
     geometry = conv_geometry("conv_backward_im2col", x_shape, w.shape, conv_param)
     (OH, OW), stride, pad = geometry.output, conv_param["stride"], conv_param["pad"]
     check_shape("conv_backward_im2col", "dout", dout, (N, F, OH, OW), "the shape of the output")
-    douts = dout.transpose(0, 2, 3, 1).reshape(N * OH * OW, F)  # in the order of the rows: images, then places
-    dw = (douts.T @ rows).reshape(w.shape)
-    dwindows = (douts @ w.reshape(F, -1)).reshape(N, OH, OW, C, KH, KW).transpose(4, 5, 0, 3, 1, 2)
+    rows = dout.transpose(1, 0, 2, 3).reshape(F, N * OH * OW)  # in the order of the columns: images, then places
+    dw = (rows @ columns.T).reshape(w.shape)
+    dwindows = (w.reshape(F, -1).T @ rows).reshape(C, KH, KW, N, OH, OW).transpose(1, 2, 3, 0, 4, 5)
     dimage = np.zeros((N, C, H + 2 * pad, W + 2 * pad), dout.dtype)
     for k in range(KH):
         for m in range(KW):
             # point (k, m) of the window lies on OH x OW pixels, all of them different; pixels in several windows get the sum
             dimage[:, :, k : k + stride * OH : stride, m : m + stride * OW : stride] += dwindows[k, m]
-    return dimage[:, :, pad : pad + H, pad : pad + W], dw, dout.sum(axis=(0, 2, 3))
+    return dimage[:, :, pad : pad + H, pad : pad + W], dw, rows.sum(axis=1)

@@ -226,9 +226,8 @@ FORWARD = tuple(
 
 
 def dout_reshaped_without_transposing(dout, cache):
-    shape, bn_cache = cache
-    dx, dgamma, dbeta = spatial_batchnorm_backward(images(dout.reshape(-1, shape[1]), shape), cache)
-    return dx, dgamma, dbeta
+    shape, _ = cache
+    return spatial_batchnorm_backward(images(dout.reshape(-1, shape[1]), shape), cache)
 
 
 def dx_not_transposed_back(dout, cache):
