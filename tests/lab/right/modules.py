@@ -38,7 +38,10 @@ class Wrapped(nn.Module):
     def __init__(self, input_size, hidden_size, num_classes):
         super().__init__()
         self.network = nn.Sequential(
-            nn.Flatten(), nn.Linear(input_size, hidden_size, bias=None), nn.ReLU(inplace=True), nn.Linear(hidden_size, num_classes, bias=None)
+            nn.Flatten(),
+            nn.Linear(input_size, hidden_size, bias=None),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden_size, num_classes, bias=None),
         )
         for part in self.network:
             if isinstance(part, nn.Linear):
@@ -52,7 +55,9 @@ class SamePadding(nn.Module):
     def __init__(self, in_channel, channel_1, channel_2, num_classes, side=32):
         super().__init__()
         self.head = nn.Linear(channel_2 * side**2, num_classes)
-        self.convs = nn.ModuleList([nn.Conv2d(in_channel, channel_1, (5, 5), padding="same"), nn.Conv2d(channel_1, channel_2, (3, 3), padding="same")])
+        self.convs = nn.ModuleList(
+            [nn.Conv2d(in_channel, channel_1, (5, 5), padding="same"), nn.Conv2d(channel_1, channel_2, (3, 3), padding="same")]
+        )
         for layer in [self.head, *self.convs]:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.constant_(layer.bias, 0)

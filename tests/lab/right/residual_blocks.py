@@ -41,7 +41,9 @@ class InPlace(nn.Module):
         path = nn.Sequential()
         last = len(channels) - 1
         for n in range(last + 1):
-            path.add_module(f"conv{n}", nn.Conv2d(in_channels if n == 0 else channels[n - 1], channels[n], kernel_sizes[n], 1, kernel_sizes[n] // 2))
+            path.add_module(
+                f"conv{n}", nn.Conv2d(in_channels if n == 0 else channels[n - 1], channels[n], kernel_sizes[n], 1, kernel_sizes[n] // 2)
+            )
             if n < last:
                 path.add_module(f"drop{n}", nn.Dropout2d(p=dropout))
                 path.add_module(f"norm{n}", nn.BatchNorm2d(channels[n]) if batchnorm else nn.Identity())

@@ -469,7 +469,10 @@ STEP = tuple(
         (
             "off-by-one",
             "the loss that is returned is the one after the update; asked for is the one before it",
-            ("On which parameters do the gradient and the loss belong together?", "return loss.item() of the loss that backward was called on"),
+            (
+                "On which parameters do the gradient and the loss belong together?",
+                "return loss.item() of the loss that backward was called on",
+            ),
             step(after=True),
         ),
         (

@@ -33,7 +33,9 @@ def block(
     """`ResidualBlock` with some of its steps put in: what stands between the convolutions, after the last one, and before the first one."""
 
     class Block(nn.Module):
-        def __init__(self, in_channels, channels, kernel_sizes, batchnorm=False, dropout=0.0, activation_type="relu", activation_params=None):
+        def __init__(
+            self, in_channels, channels, kernel_sizes, batchnorm=False, dropout=0.0, activation_type="relu", activation_params=None
+        ):
             super().__init__()
 
             def active():
@@ -359,7 +361,10 @@ BOTTLENECK = (
     (
         "missing-term",
         "both 1 x 1 convolutions are missing: the inner ones stand between them",
-        ("What makes the bottleneck narrow, and what makes it wide again?", "channels [inner[0], *inner, in_out], kernels [1, *inner_kernels, 1]"),
+        (
+            "What makes the bottleneck narrow, and what makes it wide again?",
+            "channels [inner[0], *inner, in_out], kernels [1, *inner_kernels, 1]",
+        ),
         bottleneck(channels=lambda outer, inner: inner, sizes=without),
     ),
     (

@@ -115,7 +115,9 @@ TWO_LAYER = tuple(
 )
 
 
-def conv_net(*, pads=(2, 1), active=(torch.relu, torch.relu), biases=(1, 1, 1), flatten=lambda h: h.flatten(1), after=lambda scores: scores):
+def conv_net(
+    *, pads=(2, 1), active=(torch.relu, torch.relu), biases=(1, 1, 1), flatten=lambda h: h.flatten(1), after=lambda scores: scores
+):
     """`three_layer_convnet` with some of its steps put in."""
 
     def network(x, params):
@@ -344,7 +346,9 @@ WEIGHT = tuple(
             "wrong-statistic",
             "the variance is 2 / (fan_in + fan_out), Glorot's; He's is 2 / fan_in",
             ("Which of the two papers is about relu?", "std = math.sqrt(2 / fan_in)"),
-            weight(std=lambda shape: math.sqrt(2 / (fan_in_of(shape) + (shape[1] if len(shape) == 2 else shape[0] * math.prod(shape[2:]))))),
+            weight(
+                std=lambda shape: math.sqrt(2 / (fan_in_of(shape) + (shape[1] if len(shape) == 2 else shape[0] * math.prod(shape[2:]))))
+            ),
         ),
         (
             "wrong-statistic",
@@ -357,8 +361,8 @@ WEIGHT = tuple(
             "the numbers are drawn evenly from an interval around 0; it has to be a normal distribution",
             ("Can a weight be larger than three standard deviations?", "torch.randn, not torch.rand or uniform_."),
             lambda shape, generator=None, dtype=torch.float32: (
-                (uniform(shape, generator, dtype) * math.sqrt(6 / fan_in_of(shape))).requires_grad_()
-            ),
+                uniform(shape, generator, dtype) * math.sqrt(6 / fan_in_of(shape))
+            ).requires_grad_(),
         ),
         (
             "state",
@@ -369,7 +373,10 @@ WEIGHT = tuple(
         (
             "state",
             "without a generator every call gives the same numbers; a seed inside the function makes all layers alike",
-            ("What are two weights of the same shape, drawn one after the other?", "Pass generator on to torch.randn; None is PyTorch's own."),
+            (
+                "What are two weights of the same shape, drawn one after the other?",
+                "Pass generator on to torch.randn; None is PyTorch's own.",
+            ),
             always_one_seed,
         ),
         (
@@ -407,7 +414,10 @@ ZERO = (
         "zero_weight",
         "state",
         "the weight is a result of a computation, no leaf: weight.grad stays None",
-        ("What does weight.is_leaf say?", "Nothing may be computed from it after requires_grad: torch.zeros(shape, dtype=dtype, requires_grad=True)"),
+        (
+            "What does weight.is_leaf say?",
+            "Nothing may be computed from it after requires_grad: torch.zeros(shape, dtype=dtype, requires_grad=True)",
+        ),
         lambda shape, dtype=torch.float32: torch.ones(shape, dtype=dtype, requires_grad=True) * 0,
     ),
 )
@@ -477,7 +487,9 @@ STEP = tuple(
             "scale",
             "the gradients are divided by N once more; the mean loss has done that",
             ("What does F.cross_entropy divide by?", "w -= learning_rate * dw, with dw as autograd gives it"),
-            lambda network, params, x, y, rate: step(change=lambda w, dw, rate: w.data.sub_(rate * dw / len(x)))(network, params, x, y, rate),
+            lambda network, params, x, y, rate: step(change=lambda w, dw, rate: w.data.sub_(rate * dw / len(x)))(
+                network, params, x, y, rate
+            ),
         ),
         (
             "numerics",

@@ -117,7 +117,9 @@ PROBES = {
         Probe("one channel, one 3 x 3 convolution", outputs("ResidualBlock", (1, 1, 2, 2), 1, [1], [3])),
         Probe("3 channels, convolutions (4, 5)", outputs("ResidualBlock", (2, 3, 5, 4), 3, [4, 5], [3, 3], seed=1), {}, OTHER, "shape"),
         Probe("4 channels, convolutions (6, 4)", outputs("ResidualBlock", (3, 4, 4, 6), 4, [6, 4], [3, 3], seed=2)),
-        Probe("3 channels, convolutions (5, 4, 3), kernels 1, 5, 3", outputs("ResidualBlock", (2, 3, 6, 5), 3, [5, 4, 3], [1, 5, 3], seed=3)),
+        Probe(
+            "3 channels, convolutions (5, 4, 3), kernels 1, 5, 3", outputs("ResidualBlock", (2, 3, 6, 5), 3, [5, 4, 3], [1, 5, 3], seed=3)
+        ),
         Probe(
             "a leaky relu of slope 0.5",
             outputs("ResidualBlock", (2, 3, 4, 4), 3, [4, 3], [3, 3], activation_type="lrelu", activation_params={"negative_slope": 0.5}),
@@ -165,7 +167,9 @@ PROBES = {
             "with batch norm",
             "missing-term",
         ),
-        Probe("images of 4 channels, inner convolutions (2, 3)", outputs("ResidualBottleneckBlock", (2, 4, 5, 3), 4, [2, 3], [3, 5], seed=1)),
+        Probe(
+            "images of 4 channels, inner convolutions (2, 3)", outputs("ResidualBottleneckBlock", (2, 4, 5, 3), 4, [2, 3], [3, 5], seed=1)
+        ),
         Probe(
             "tanh",
             outputs("ResidualBottleneckBlock", (2, 4, 3, 3), 4, [2], [3], activation_type="tanh", seed=2),
@@ -173,8 +177,6 @@ PROBES = {
             "with activation_type",
             "missing-term",
         ),
-        Probe(
-            "dropout 0.25, in training", dropped("ResidualBottleneckBlock", 64, [64], [3]), {}, "with dropout", "missing-term"
-        ),
+        Probe("dropout 0.25, in training", dropped("ResidualBottleneckBlock", 64, [64], [3]), {}, "with dropout", "missing-term"),
     ),
 }
