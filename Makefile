@@ -34,12 +34,12 @@ $(VENV)/core: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/dev: $(VENV)/core
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,onnx,tune,postgresql,explore,lab,dev,tensorboard]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,onnx,tune,postgresql,explore,lab,pdf,dev,tensorboard]'
 	@touch $@
 
 $(TENSORFLOW)/dev: pyproject.toml constraints.txt
 	@test -x $(TENSORFLOW)/bin/python || $(PYTHON) -m venv $(TENSORFLOW)
-	$(TENSORFLOW)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,onnx,tune,explore,lab,dev,tensorboard,tensorflow]'
+	$(TENSORFLOW)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,onnx,tune,explore,lab,pdf,dev,tensorboard,tensorflow]'
 	@touch $@
 
 clean:

@@ -32,7 +32,7 @@ PROVIDERS = packages_distributions()
 REQUIRED = {distribution(requirement) for requirement in PROJECT["dependencies"]}
 OPTIONAL = {
     distribution(entry)
-    for extra in ("torch", "onnx", "tensorboard", "tensorflow", "tune", "explore")
+    for extra in ("torch", "onnx", "tensorboard", "tensorflow", "tune", "explore", "lab", "pdf")
     for entry in PROJECT["optional-dependencies"][extra]
 }
 

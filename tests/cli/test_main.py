@@ -36,7 +36,7 @@ def test_the_commands_are_those_of_the_readme():
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     shown = {
         match.removeprefix("chainrule ")
-        for match in re.findall(r"^chainrule (?:data |experiment |visualize )?[a-z]+", readme, re.MULTILINE)
+        for match in re.findall(r"^chainrule (?:data |experiment |visualize |lab )?[a-z]+", readme, re.MULTILINE)
     }
     assert {" ".join(path) for path in COMMANDS} == shown
 

@@ -2,11 +2,11 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from chainrule.cli.console import out
+from chainrule.cli.console import err, out, percent
 
 __all__ = ["EXAMPLES", "app"]
 
@@ -77,16 +77,87 @@ def check(
     watch: Annotated[bool, typer.Option("--watch", help="Check again at every save, until Ctrl-C.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ):
-    """Each function: not written, right, or wrong, and what is wrong."""
+    """Each function: not written, right, or wrong, and what is wrong.
+
+    Exit status 1 if a function is wrong or fails.
+    """
     from chainrule.lab.workspace import find_workspace
 
     workspace = find_workspace(folder)
     if json:
-        _print_json(workspace, functions or [], hint)
-        return
-    _print_verdicts(workspace, functions or [], hint)
-    if watch:
-        _watch(workspace, functions or [], hint)
+        fine = _print_json(workspace, functions or [], hint)
+    else:
+        fine = _print_verdicts(workspace, functions or [], hint)
+        if watch:
+            _watch(workspace, functions or [], hint)
+    raise typer.Exit(0 if fine else 1)
+
+
+@app.command("train", epilog="Example:\n\nchainrule lab train work/ --epochs 10")
+def train(
+    folder: Folder = Path(),
+    lab: Annotated[str | None, typer.Option(help="Which lab of the workspace (default: all that have something to train).")] = None,
+    data: Annotated[Literal["digits", "cifar10"], typer.Option(help="Dataset.")] = "digits",
+    limit: Annotated[int | None, typer.Option(min=50, help="Training images (default: all; 2,000 of CIFAR-10).")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first weights, the batches and dropout.")] = 0,
+    output: Annotated[Path | None, typer.Option(help="The picture (default: training.png in the workspace).")] = None,
+):
+    """Train real networks with your functions in place of the library's, and once more with the library's."""
+    from rich.progress import Progress
+
+    from chainrule.lab.labs import find_lab
+    from chainrule.lab.training import TRAINABLE, picture, train
+    from chainrule.lab.workspace import find_workspace
+
+    workspace = find_workspace(folder)
+    labs = [find_lab(lab)] if lab else [each for each in workspace.labs if each.name in TRAINABLE]
+    if absent := [each.name for each in labs if each not in workspace.labs or each.name not in TRAINABLE]:
+        raise ValueError(f"{workspace.folder} has no lab {absent[0]} that trains something; these do: {', '.join(TRAINABLE)}")
+    if limit is None and data == "cifar10":
+        limit = 2000
+    runs = []
+    for each in labs:
+        with Progress(console=err, transient=True) as bar:
+            tasks = {}
+
+            def advance(run, who, step, bar=bar, tasks=tasks):
+                key = run.title, who
+                if key not in tasks:
+                    tasks[key] = bar.add_task(f"{run.title}, {who}", total=run.steps)
+                bar.update(tasks[key], completed=step)
+
+            found = train(workspace, each, data=data, limit=limit, epochs=epochs, seed=seed, progress=advance)
+        for run in found:
+            out.print(f"{run.title}\n    with your {', '.join(run.uses)}: {run.verdict()}", markup=False, soft_wrap=True)
+            told = [f"{who} {percent(run.accuracy[who])}" for who in ("yours", "library") if who in run.accuracy]
+            out.print(f"    validation accuracy after {epochs} {'epoch' if epochs == 1 else 'epochs'}: {', '.join(told)}", markup=False)
+        runs += found
+    path = output or workspace.folder / "training.png"
+    picture(runs, path)
+    out.print(f"picture  {path}", markup=False)
+
+
+@app.command("submit", epilog="Example:\n\nchainrule lab submit work/ --name a2")
+def submit(
+    folder: Folder = Path(),
+    name: Annotated[str, typer.Option(help="What the names of both files begin with.")] = "a2",
+    output: Annotated[Path | None, typer.Option(help="Folder for both (default: the workspace).")] = None,
+    execute: Annotated[
+        bool, typer.Option("--execute/--no-execute", help="Run the notebooks, or hand in what they were saved with.")
+    ] = True,
+):
+    """Run and check the notebooks, and make what is handed in: a zip of the code and one PDF."""
+    from chainrule.lab.submission import submit
+    from chainrule.lab.workspace import find_workspace
+
+    with err.status("") as status:
+        made = submit(find_workspace(folder), name=name, folder=output, execute=execute, progress=status.update)
+    for warning in made.warnings:
+        err.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"zip  {made.zip}", markup=False, soft_wrap=True)
+    if made.pdf is not None:
+        out.print(f"pdf  {made.pdf}", markup=False, soft_wrap=True)
 
 
 def _print_json(workspace, functions, hints):
@@ -97,6 +168,7 @@ def _print_json(workspace, functions, hints):
 
     verdicts = [as_json(verdict, hints=hints) for verdict in check_workspace(workspace, functions)]
     out.print_json(json.dumps({"workspace": str(workspace.folder), "labs": [lab.name for lab in workspace.labs], "functions": verdicts}))
+    return all(verdict["status"] in ("right", "unwritten") for verdict in verdicts)
 
 
 def _print_verdicts(workspace, functions, hints, files=()):
@@ -108,6 +180,7 @@ def _print_verdicts(workspace, functions, hints, files=()):
         verdicts.append(verdict)
         out.print("\n".join(as_text(verdict, hints=hints)), markup=False, highlight=False, soft_wrap=True)
     out.print(summary(verdicts), markup=False)
+    return all(verdict.status in ("right", "unwritten") for verdict in verdicts)
 
 
 def _watch(workspace, functions, hints):

@@ -40,6 +40,7 @@ from chainrule.functional.convolution import (
     conv_transpose_forward_naive,
 )
 from chainrule.functional.dropout import dropout_backward, dropout_forward
+from chainrule.functional.im2col import conv_backward_im2col, conv_forward_im2col
 from chainrule.functional.layernorm import layernorm_backward, layernorm_forward
 from chainrule.functional.losses import mse_loss, softmax_loss, svm_loss
 from chainrule.functional.pooling import (
@@ -74,9 +75,11 @@ __all__ = [
     "batchnorm_backward",
     "batchnorm_backward_alt",
     "batchnorm_forward",
+    "conv_backward_im2col",
     "conv_backward_naive",
     "conv_bn_relu_backward",
     "conv_bn_relu_forward",
+    "conv_forward_im2col",
     "conv_forward_naive",
     "conv_relu_backward",
     "conv_relu_forward",

@@ -5,7 +5,7 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from chainrule.lab.probing import Outcome, Watch, observe, outcome
 from chainrule.lab.sandbox import SECONDS, Task, run_tasks
 from chainrule.lab.workspace import Workspace
 
-__all__ = ["Example", "Verdict", "check_workspace"]
+__all__ = ["Example", "Verdict", "check_workspace", "written_functions"]
 
 Status = Literal["unwritten", "right", "wrong", "error"]
 
@@ -99,6 +99,20 @@ def check_workspace(
             yield from _check_file(workspace, file, wanted, seconds)
 
 
+def written_functions(folder: Path, file: File) -> list[str]:
+    """The functions of a file that are more than their skeleton.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, or cannot be read as Python.
+    """
+    source = _Source.read(folder / file.name)
+    if source.fault:
+        raise ValueError(source.fault)
+    return [exercise.name for exercise in file.exercises if (node := source.nodes.get(exercise.name)) and not _is_unwritten(node)]
+
+
 def _names(exercise: Exercise) -> list[str]:
     """What is checked of an exercise: itself, or the methods that there are probes for."""
     probes = _topic(exercise.topic).PROBES
@@ -111,22 +125,37 @@ def _topic(name):
 
 
 def _check_file(workspace: Workspace, file: File, wanted, seconds) -> Iterator[Verdict]:
-    names = [(exercise, name) for exercise in file.exercises for name in _names(exercise) if wanted(name)]
+    """The verdicts on the functions of a file that are wanted; of a backward pass its forward pass is checked along."""
+    every = {name: exercise for exercise in file.exercises for name in _names(exercise)}
+    looked_at = {each for name in every if wanted(name) for each in (name, _forward_of(name))}
+    names = {name: exercise for name, exercise in every.items() if name in looked_at}
     source = _Source.read(workspace.folder / file.name)
     if source.fault:
-        yield from (Verdict(name, file.name, source.line, "error", sentence=source.fault) for _, name in names)
+        yield from (Verdict(name, file.name, source.line, "error", sentence=source.fault) for name in names if wanted(name))
         return
-    tasks, verdicts = [], {}
-    for exercise, name in names:
-        verdicts[name] = _before_running(source, file, exercise, name)
-        if verdicts[name] is None:
-            tasks.append(_task(source, file, exercise, name))
-    answers = [each.name for other in workspace.files for each in other.exercises]
+    verdicts = {name: verdict for name, exercise in names.items() if (verdict := _before_running(source, file, exercise, name))}
+    tasks = [_task(source, file, exercise, name) for name, exercise in names.items() if name not in verdicts]
+    # what the file's own labs ask for; a network of one lab may use another lab's layers, of the library until they are written
+    answers = [each.name for lab in workspace.labs if file in lab.files for other in lab.files for each in other.exercises]
     ran = run_tasks(workspace.folder, tasks, needs=file.needs, answers=answers, seconds=seconds)
-    outcomes = {task.function: (task, seen) for task, seen in ran}
-    for exercise, name in names:
-        verdict = verdicts[name]
-        yield _verdict(source, file, exercise, *outcomes[name]) if verdict is None else verdict
+    for name, exercise in names.items():
+        if name not in verdicts:
+            verdicts[name] = _verdict(source, file, exercise, *next(ran))
+        if wanted(name):
+            yield _after(verdicts.get(_forward_of(name)), verdicts[name])
+
+
+def _forward_of(name: str) -> str:
+    """The forward pass whose cache a backward pass gets: "batchnorm_forward" of "batchnorm_backward_alt"."""
+    return name.removesuffix("_alt").replace("_backward", "_forward")
+
+
+def _after(forward: Verdict | None, verdict: Verdict) -> Verdict:
+    """A verdict on a backward pass, which no one can judge by the numbers while the cache that it gets is from a wrong forward pass."""
+    if forward is None or forward is verdict or forward.status in ("right", "unwritten") or verdict.status != "wrong" or verdict.hints:
+        return verdict
+    sentence = f"gives other gradients than it should, but from the cache of {forward.function}, which is wrong itself: mend that first"
+    return replace(verdict, kind="cache", sentence=sentence)
 
 
 def _before_running(source, file, exercise, name) -> Verdict | None:
@@ -195,12 +224,10 @@ def _failed(name, file, line, probe, seen: Outcome) -> Verdict:
             return Verdict(name, file.name, line, "unwritten")
         return Verdict(name, file.name, line, "error", sentence=f"needs {seen.within}, which is not written yet")
     place = f" ({seen.place})" if seen.place else ""
-    if seen.fault in ("slow", "crash"):
+    if seen.fault in ("slow", "crash", "flood"):
         return Verdict(name, file.name, line, "error", sentence=f"{seen.error}{place}")
     where = f" on {probe.title}" if probe is not None else ""
-    message = f"{seen.fault}: {seen.error}" if seen.error else seen.fault
-    if seen.fault == "SystemExit":
-        message = "it calls sys.exit or exit, which would end the whole program"
+    message = f"{seen.fault}: {seen.error}"
     return Verdict(name, file.name, line, "error", sentence=f"{within}fails{where}: {message}{place}")
 
 

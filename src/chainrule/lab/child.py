@@ -6,8 +6,9 @@ descriptor that it names. What the learner's code prints goes elsewhere.
 
 import base64
 import builtins
+import errno
 import faulthandler
-import importlib
+import importlib.util
 import json
 import os
 import resource
@@ -43,7 +44,6 @@ class Forbidden(ImportError):
 def main():
     request = json.loads(sys.stdin.readline())
     report = os.fdopen(request["report"], "w", buffering=1)
-    _limit(request)
     workspace = Path(request["workspace"]).resolve()
     sys.path.insert(0, str(workspace))
     sys.dont_write_bytecode = True
@@ -52,22 +52,55 @@ def main():
     def say(**line):
         report.write(json.dumps(line) + "\n")
 
+    if "training" in request:
+        _train(request, workspace, say)
+    else:
+        _probe(request, workspace, say)
+    say(done=True)
+
+
+def _probe(request, workspace, say):
+    _limit(request)
     say(ready=True)
     modules: dict[str, Any] = {}
-    for task in request["tasks"]:
-        faulthandler.dump_traceback_later(request["seconds"] * 0.9, file=open(request["stacks"], "w"))  # noqa: SIM115 - until the process ends
-        say(begin=task["function"])
-        probes = importlib.import_module(f"chainrule.lab.probes.{task['topic']}").PROBES[task["function"]]
-        try:
-            module = modules.get(task["file"]) or _import(workspace, task["file"])
-            modules[task["file"]] = module
-        except BaseException as error:  # SystemExit, too: it is the learner's
-            say(function=task["function"], broken=_fault(error, workspace))
-            continue
-        for index, probe in enumerate(probes):
-            say(function=task["function"], probe=index, **_outcome(module, workspace, task, probe))
-    faulthandler.cancel_dump_traceback_later()
-    say(done=True)
+    with open(request["stacks"], "w") as stacks:
+        for task in request["tasks"]:
+            stacks.truncate(0)
+            faulthandler.dump_traceback_later(request["seconds"] * 0.9, file=stacks)
+            say(begin=task["function"])
+            probes = importlib.import_module(f"chainrule.lab.probes.{task['topic']}").PROBES[task["function"]]
+            try:
+                module = modules.get(task["file"]) or _import(workspace, task["file"])
+                modules[task["file"]] = module
+            except BaseException as error:  # SystemExit, too: it is the learner's
+                say(function=task["function"], broken=_fault(error, workspace))
+                continue
+            for index, probe in enumerate(probes):
+                say(function=task["function"], probe=index, **_outcome(module, workspace, task, probe))
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _train(request, workspace, say):
+    from chainrule.lab.learning import train
+
+    asked = dict(request["training"])
+    _limit(request)
+    say(ready=True)
+    try:
+        written = {}
+        for file, names in asked.pop("written").items():
+            if names:
+                module = _import(workspace, file)
+                written |= {name: getattr(module, name) for name in names}
+        train(asked.pop("lab"), written, say, **asked)
+    except BaseException as error:
+        told = _fault(error, workspace)
+        what = f"{told['fault']}: {told['error']}"
+        if told["place"]:
+            say(failed=f"{told['within']} fails: {what} ({told['place']})")
+        else:
+            advice = "`chainrule lab check` says what is wrong with them"
+            say(failed=f"the network cannot go on with what your functions gave it ({what}); {advice}")
 
 
 def _limit(request):
@@ -106,6 +139,7 @@ def _import(workspace, file):
     if not path.is_file():
         raise FileNotFoundError(f"there is no {file}")
     spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that files of the workspace find one another
     try:
@@ -120,7 +154,7 @@ def _outcome(module, workspace, task, probe):
     """One probe's outcome as JSON has it."""
     watch = Watch(_functions(module, task), task["may_change"])
     try:
-        values, local = _watching_variables(module, task["function"], lambda: observe(probe, watch.functions))
+        values, local = _watching(module, workspace, task, lambda: observe(probe, watch.functions))
         again = observe(probe, watch.functions)
     except ContractError as error:
         return {"error": str(error), "fault": "contract", "changed": watch.changed}
@@ -152,24 +186,42 @@ def _missing(name):
     return missing
 
 
-def _watching_variables(module, function, run):
-    """What `run` gives, and the arrays in the variables of the learner's function when it returned first."""
+def _watching(module, workspace, task, run):
+    """What `run` gives, and the arrays in the variables of the learner's function when it returned first.
+
+    Raises
+    ------
+    Forbidden
+        The learner's code has called the library's answer, however it came by it.
+    """
     found: dict[str, np.ndarray] = {}
-    code = getattr(getattr(module, function.partition(".")[0], None), "__code__", None)
+    called: list[str] = []
+    code = getattr(getattr(module, task["function"].partition(".")[0], None), "__code__", None)
+    library = str(Path(__file__).parents[1])
 
     def look(frame, event, argument):
-        if event == "return" and frame.f_code is code and not found:
-            for name, value in frame.f_locals.items():
-                if isinstance(value, float | int) and not isinstance(value, bool):
-                    value = np.array(value)
-                if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.size <= LARGEST_LOCAL and len(found) < MOST_LOCAL:
-                    found[name] = value.copy()
+        name, caller = frame.f_code.co_name, frame.f_back
+        if event == "call" and name in task["partners"] and caller and frame.f_code.co_filename.startswith(library):
+            if Path(caller.f_code.co_filename).parent == workspace:
+                called.append(name)
+        elif event == "return" and frame.f_code is code and not found:
+            found.update(_arrays(frame.f_locals))
 
     sys.setprofile(look)
     try:
-        return run(), found
+        values = run()
     finally:
         sys.setprofile(None)
+    if called:
+        raise Forbidden(f"{called[0]} of chainrule is not to be used here: write it yourself, with NumPy")
+    return values, found
+
+
+def _arrays(variables):
+    """The arrays of numbers among a function's variables, copied."""
+    arrays = {name: np.array(value) for name, value in variables.items() if isinstance(value, np.ndarray | float | int)}
+    small = {name: value for name, value in arrays.items() if value.dtype.kind in "iuf" and value.size <= LARGEST_LOCAL}
+    return dict(list(small.items())[:MOST_LOCAL])
 
 
 def _fault(error, workspace):
@@ -177,11 +229,15 @@ def _fault(error, workspace):
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).parent == workspace]
     place, function = (f"{Path(own[-1].filename).name}:{own[-1].lineno}", own[-1].name) if own else ("", "")
-    fault, message = type(error).__name__, str(error)
+    fault, message = type(error).__name__, str(error) or "without a message"
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).parent == workspace:
         place, message = f"{Path(error.filename).name}:{error.lineno}", error.msg
     if isinstance(error, NotImplementedError):
         fault = "unwritten"
+    if isinstance(error, SystemExit):
+        message = "it would end the whole program"
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        fault, message = "flood", "prints more than 1 MB; take the print out of the loop"
     return {"error": message, "fault": fault, "place": place, "within": function}
 
 

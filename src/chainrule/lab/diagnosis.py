@@ -71,6 +71,7 @@ def diagnose(
         return None  # it raises; that is an error, not a wrong number
     told = (
         _changes_alone(function, seen, expected)
+        or _form(probes, seen, expected, wrong)
         or _first_wrong_value(topic, function, probes, seen)
         or _difference(probes, seen, expected, wrong)
         or _unsteady(seen)
@@ -174,16 +175,24 @@ def _holds(held, value):
     return held.size == value.size and np.allclose(held.reshape(value.shape), value, rtol=1e-6, atol=1e-9)
 
 
+def _form(probes, seen, expected, wrong):
+    """A value of another shape or dtype, or one that is not finite."""
+    for name in expected[wrong[0]].values:
+        for index in wrong:
+            if name in differing(seen[index], expected[index]) and (told := _shape(name, seen[index], expected[index])):
+                kind, sentence = told
+                return kind, _where(probes, wrong) + sentence
+    return None
+
+
 def _difference(probes, seen, expected, wrong):
     """What the difference looks like, of the first value that is wrong."""
-    places = sorted({probes[index].only for index in wrong})
-    where = f"is right otherwise, but wrong {places[0]}: " if len(places) == 1 and places[0] else ""
+    where = _where(probes, wrong)
     name = differing(seen[wrong[0]], expected[wrong[0]])
     if not name:
         return None
-    name = name[0]
-    also = [index for index in wrong if name in differing(seen[index], expected[index])]
-    told = _shape(name, seen, expected, also) or _numbers(name, probes, seen, expected, also)
+    also = [index for index in wrong if name[0] in differing(seen[index], expected[index])]
+    told = _numbers(name[0], probes, seen, expected, also)
     if told:
         kind, sentence = told
         return kind, where + sentence
@@ -192,32 +201,30 @@ def _difference(probes, seen, expected, wrong):
     return None
 
 
-def _shape(name, seen, expected, wrong):
-    for index in wrong:
-        got, right = seen[index].values.get(name), expected[index].values[name]
-        if right is None:
-            return "unknown", f"{name} should not be there"
-        if got is None:
-            return "shape", f"{name} is None; expected shape {right.shape}"
-        if got.shape != right.shape:
-            how = likely_shape_mistake(got, right.shape)
-            kind = (
-                "transpose"
-                if "transposed" in how
-                else "axis"
-                if "sum over" in how
-                else "broadcasting"
-                if got.size > right.size
-                else "shape"
-            )
-            return kind, f"{name} has shape {got.shape}; expected {right.shape}{': ' if how else ''}{how}"
-        if right.dtype.kind == "f" and got.dtype.kind in "iu":
-            return "dtype", f"{name} has dtype {got.dtype}, which rounds to integers; expected {right.dtype}"
-        if _less_precise(got, right):
-            return "dtype", f"{name} has dtype {got.dtype} for inputs of {right.dtype}; expected theirs"
-        bad = ~np.isfinite(got) & np.isfinite(right)
-        if bad.any():
-            return "numerics", f"{name} is {got[bad].flat[0]} where {_short(right[bad].flat[0])} is right"
+def _where(probes, wrong):
+    """What the probes that show it have in common, if others do not."""
+    places = {probes[index].only for index in wrong}
+    (place,) = places if len(places) == 1 else ("",)
+    return f"is right otherwise, but wrong {place}: " if place else ""
+
+
+def _shape(name, seen, expected):
+    got, right = seen.values.get(name), expected.values[name]
+    if right is None:
+        return "unknown", f"{name} should not be there"
+    if got is None:
+        return "shape", f"{name} is None; expected shape {right.shape}"
+    if got.shape != right.shape:
+        how = likely_shape_mistake(got, right.shape)
+        kind = "transpose" if "transposed" in how else "axis" if "sum over" in how else "broadcasting" if got.size > right.size else "shape"
+        return kind, f"{name} has shape {got.shape}; expected {right.shape}{': ' if how else ''}{how}"
+    if right.dtype.kind == "f" and got.dtype.kind in "iu":
+        return "dtype", f"{name} has dtype {got.dtype}, which rounds to integers; expected {right.dtype}"
+    if _less_precise(got, right):
+        return "dtype", f"{name} has dtype {got.dtype} for inputs of {right.dtype}; expected theirs"
+    bad = ~np.isfinite(got) & np.isfinite(right)
+    if bad.any():
+        return "numerics", f"{name} is {got[bad].flat[0]} where {_short(right[bad].flat[0])} is right"
     return None
 
 

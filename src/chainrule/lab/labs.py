@@ -90,7 +90,8 @@ LAYERS = File(
             "tanh_forward",
             "tanh_backward",
         ),
-        *_exercises("chainrule.functional.losses", "softmax_loss", "svm_loss"),
+        Exercise("softmax_loss", "chainrule.functional.losses", "losses", asks="label_smoothing is not asked for: it stays 0"),
+        Exercise("svm_loss", "chainrule.functional.losses", "losses", asks="margin is not asked for: it stays 1"),
     ),
 )
 TWO_LAYER_NET = File(
@@ -128,7 +129,12 @@ NORMALIZATION = File(
 DROPOUT = File(
     "dropout.py",
     "Inverted dropout, in both modes.",
-    _exercises("chainrule.functional.dropout", "dropout_forward", "dropout_backward"),
+    _exercises(
+        "chainrule.functional.dropout",
+        "dropout_forward",
+        "dropout_backward",
+        asks='any random generator will do, if the same "seed" gives the same mask; "rng" may be left out',
+    ),
 )
 CONVOLUTION = File(
     "convolution.py",
@@ -139,6 +145,13 @@ CONVOLUTION = File(
             "conv_forward_naive",
             "conv_backward_naive",
             asks='of conv_param only "stride" and "pad", each one number for both axes, and b is never None',
+        ),
+        *_exercises(
+            "chainrule.functional.im2col",
+            "conv_forward_im2col",
+            "conv_backward_im2col",
+            topic="convolution",
+            asks="a fast one of your own: im2col is one way to make it, and what is checked are its results; b is never None",
         ),
         *_exercises(
             "chainrule.functional.pooling",
@@ -153,7 +166,7 @@ CONVOLUTION = File(
 THREE_LAYER_CONVNET = File(
     "three_layer_convnet.py",
     "A convolutional network of three layers.",
-    _exercises("chainrule.compat.cs231n.classifiers.cnn", "ThreeLayerConvNet", topic="three_layer_convnet"),
+    _exercises("chainrule.compat.cs231n.classifiers.plain_cnn", "ThreeLayerConvNet", topic="three_layer_convnet"),
 )
 TENSORS = File(
     "level1_tensors.py",
@@ -239,6 +252,6 @@ def find_lab(name: str) -> Lab:
         if lab.name == name:
             return lab
     names = [lab.name for lab in LABS]
-    near = difflib.get_close_matches(name, names, n=2, cutoff=0.4)
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
     raise ValueError(f"there is no lab {name!r}; {hint}")

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import jupytext
+import nbformat
+
 from chainrule.lab.labs import Lab
 
 __all__ = ["FOLDER", "notebook"]
@@ -12,14 +15,10 @@ ANSWER = "answer"  # tag of the cells that only instructors get
 
 def notebook(lab: Lab, *, solutions: bool = False) -> bytes:
     """A notebook of nbformat 4, its outputs empty; cells tagged "answer" are left out, unless solutions are wanted."""
-    import jupytext
-    import nbformat
-
     content = jupytext.read(FOLDER / f"{lab.notebook}.py", fmt="py:percent")
-    cells = [cell for cell in content.cells if solutions or ANSWER not in cell.metadata.get("tags", ())]
-    for index, cell in enumerate(cells):
-        cell.id = f"{lab.notebook}-{index}"[:64]  # the same ones each time
-    content.cells = cells
+    for index, cell in enumerate(content.cells):
+        cell.id = f"{lab.notebook}-{index}"[:64]  # the same ones each time, with answers and without
+    content.cells = [cell for cell in content.cells if solutions or ANSWER not in cell.metadata.get("tags", ())]
     content.metadata = nbformat.from_dict(
         {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}, "language_info": {"name": "python"}}
     )

@@ -155,7 +155,7 @@ def outcome(probe: Probe, functions: Mapping[str, Any], may_change: Iterable[str
     except ContractError as error:
         return Outcome(error=str(error), fault="contract", changed=tuple(watch.changed))
     except Exception as error:
-        return Outcome(error=str(error), fault=type(error).__name__, changed=tuple(watch.changed))
+        return Outcome(error=str(error) or "without a message", fault=type(error).__name__, changed=tuple(watch.changed))
     return Outcome(values, changed=tuple(watch.changed), unsteady=any(not same(values[name], again.get(name)) for name in values))
 
 

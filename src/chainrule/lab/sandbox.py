@@ -19,7 +19,7 @@ import numpy as np
 
 from chainrule.lab.probing import Outcome
 
-__all__ = ["Task", "run_tasks"]
+__all__ = ["Task", "run_tasks", "run_training"]
 
 SECONDS = 10.0  # for all probes of one function
 STARTING = 60.0  # for the interpreter, NumPy, and PyTorch where it is needed
@@ -75,22 +75,42 @@ def run_tasks(
             yield task, outcomes
 
 
+def run_training(workspace: Path, training: Mapping[str, Any], *, answers: Sequence[str], seconds: float) -> Iterator[dict[str, Any]]:
+    """What `lab.learning.train` says, line by line; a last one with "failed" if it did not come to its end.
+
+    Parameters
+    ----------
+    workspace : folder with the learner's files
+    training : its arguments; `written` has the names of functions by file
+    answers : names that the files may not import from the library
+    seconds : for all of it
+    """
+    with _process(workspace, {"training": training}, (), answers, seconds, 4 * MEMORY) as (process, report, stacks):
+        for line in _lines(report, STARTING, seconds, started="ready"):
+            if line is None:
+                _kill(process)
+                yield {"failed": _ending(process.returncode, seconds, stacks, workspace, begun=True).error}
+                return
+            if "done" in line:
+                return
+            yield line
+
+
 def _run(workspace, tasks, needs, answers, seconds, memory):
     """The tasks that one process got through; the last one may be what ended it."""
+    request = {"tasks": [vars(task) for task in tasks]}
+    with _process(workspace, request, needs, answers, seconds, memory) as (process, report, stacks):
+        yield from _collected(process, report, tasks, seconds, stacks, workspace)
+
+
+@contextlib.contextmanager
+def _process(workspace, request, needs, answers, seconds, memory):
+    """The process at work, the pipe of its report, and the file where it says where it is."""
     read, write = os.pipe()
     with tempfile.TemporaryDirectory(prefix="chainrule-lab-") as folder:
         printed, stacks = Path(folder, "printed"), Path(folder, "stacks")
-        request = {
-            "workspace": str(workspace),
-            "report": write,
-            "stacks": str(stacks),
-            "seconds": seconds,
-            "memory": memory,
-            "printed": PRINTED,
-            "needs": list(needs),
-            "answers": list(answers),
-            "tasks": [vars(task) for task in tasks],
-        }
+        limits = {"report": write, "stacks": str(stacks), "seconds": seconds, "memory": memory, "printed": PRINTED}
+        request = {"workspace": str(workspace), "needs": list(needs), "answers": list(answers), **limits, **request}
         with printed.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "chainrule.lab.child"],
@@ -106,11 +126,10 @@ def _run(workspace, tasks, needs, answers, seconds, memory):
         with os.fdopen(read, "rb", buffering=0) as report:
             try:
                 assert process.stdin is not None
-                process.stdin.write(json.dumps(request).encode() + b"\n")
-                process.stdin.close()
-                yield from _collected(process, report, tasks, seconds, stacks, workspace)
-            except BrokenPipeError:
-                yield tasks[0], [Outcome(error="Python could not be started for the check; try it again", fault="crash")]
+                with contextlib.suppress(BrokenPipeError):  # it ended at once; the report says nothing, which is told
+                    process.stdin.write(json.dumps(request).encode() + b"\n")
+                    process.stdin.close()
+                yield process, report, stacks
             finally:
                 _kill(process)
 
@@ -142,8 +161,8 @@ def _collected(process, report, tasks, seconds, stacks, workspace):
     yield first, [*outcomes, _ending(process.returncode, seconds, stacks, workspace, begun=current is not None)]
 
 
-def _lines(report, starting, seconds):
-    """The lines of the report; None if the process has ended, or is late with the next function."""
+def _lines(report, starting, seconds, started="begin"):
+    """The lines of the report; None if the process has ended, or is late: the time begins anew with every line that has `started`."""
     selector = selectors.DefaultSelector()
     selector.register(report, selectors.EVENT_READ)
     kept, deadline = b"", time.monotonic() + starting
@@ -158,7 +177,7 @@ def _lines(report, starting, seconds):
         *whole, kept = (kept + part).split(b"\n")
         for line in whole:
             content = json.loads(line)
-            if "begin" in content:
+            if started in content:
                 deadline = time.monotonic() + seconds
             yield content
 

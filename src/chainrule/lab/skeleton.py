@@ -10,7 +10,7 @@ from pathlib import Path
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
-from chainrule.lab.labs import FILES, Exercise, File
+from chainrule.lab.labs import FILES, LABS, Exercise, File
 
 __all__ = ["skeleton", "solution"]
 
@@ -42,8 +42,9 @@ def solution(file: File) -> str:
     parts = []
     sources = dict.fromkeys(exercise.source for exercise in file.exercises)
     for source in sources:
-        module = _module(source)
-        wanted = {exercise.name for exercise in file.exercises if exercise.source == source}
+        exercises = {exercise.name: exercise for exercise in file.exercises if exercise.source == source}
+        module = _asked_for(_module(source), exercises)
+        wanted = set(exercises)
         kept = _needed(module, wanted)
         used = {name.value for statement in kept for name in _names(statement)}
         for statement in module.body:
@@ -61,6 +62,18 @@ def _module(source):
     spec = importlib.util.find_spec(source)
     assert spec is not None and spec.origin is not None
     return cst.parse_module(Path(spec.origin).read_text())
+
+
+def _asked_for(module, exercises):
+    """The module without the methods that its exercises leave out."""
+    body = []
+    for statement in module.body:
+        if isinstance(statement, cst.ClassDef) and statement.name.value in exercises:
+            left_out = exercises[statement.name.value].leaves_out
+            methods = [each for each in statement.body.body if not (isinstance(each, cst.FunctionDef) and each.name.value in left_out)]
+            statement = statement.with_changes(body=statement.body.with_changes(body=methods))
+        body.append(statement)
+    return module.with_changes(body=body)
 
 
 def _definition(exercise: Exercise):
@@ -98,7 +111,8 @@ def _without_derivation(docstring):
     """The docstring's statement without its pointer to the derivation, which ends in the code that is to be written."""
     (expression,) = docstring.body
     text = re.sub(r"\s*Derivation: \S+\.md\.", "", expression.value.value)
-    text = re.sub(r'\s+"""$', '\n    """' if "\n" in text else '"""', text)
+    if "\n" not in text:
+        text = re.sub(r'\s+"""$', '"""', text)
     return docstring.with_changes(body=[expression.with_changes(value=expression.value.with_changes(value=text))])
 
 
@@ -142,11 +156,13 @@ def _names(node) -> Iterable[cst.Name]:
 
 
 def _imports(statement, used, file) -> list[str]:
-    """The import lines of a statement for the names that are used; those of other files' exercises come from those files."""
+    """The import lines of a statement for the names that are used; exercises of a file that is always beside this one come from there."""
     if not isinstance(statement, cst.SimpleStatementLine):
         return []
     lines = []
-    homes = {exercise.name: other.name.removesuffix(".py") for other in FILES for exercise in other.exercises if other is not file}
+    labs = [lab for lab in LABS if file in lab.files]
+    beside = [other for other in FILES if other is not file and all(other in lab.files for lab in labs)]  # there, whichever lab was started
+    homes = {exercise.name: other.name.removesuffix(".py") for other in beside for exercise in other.exercises}
     own = {exercise.name for exercise in file.exercises}
     for small in statement.body:
         if isinstance(small, cst.Import):
@@ -157,7 +173,7 @@ def _imports(statement, used, file) -> list[str]:
             ]
         elif isinstance(small, cst.ImportFrom) and not isinstance(small.names, cst.ImportStar):
             names = sorted((alias.evaluated_alias or alias.evaluated_name, alias.evaluated_name) for alias in small.names)
-            source = get_full_name_for_node(small.module) if small.module else ""
+            source = (small.module and get_full_name_for_node(small.module)) or ""
             for bound, name in names:
                 if bound not in used or name in own:
                     continue

@@ -1,7 +1,8 @@
 """A folder in which labs are worked through: their notebooks, the files to write, and a note on what was started."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +94,10 @@ def start(lab: Lab, folder: Path, *, solutions: bool = False) -> list[Path]:
     ValueError
         The folder holds something else, or this lab already.
     """
-    from chainrule.lab import notebooks, skeleton
+    try:
+        from chainrule.lab import notebooks, skeleton
+    except ImportError as error:
+        raise ImportError("starting a lab needs a few packages more: pip install chainrule[lab]") from error
     from chainrule.training.storage import write_file
 
     started: tuple[Lab, ...] = ()
@@ -117,9 +121,23 @@ def start(lab: Lab, folder: Path, *, solutions: bool = False) -> list[Path]:
     taken = [name for name in contents if name != MANIFEST and (folder / name).exists()]
     if taken:
         raise ValueError(f"{folder / taken[0]} is there already; nothing was changed: move it away, or name a new folder")
-    for name, content in contents.items():
-        write_file(folder / name, content, what="the workspace")
+    with _all_or_none() as written:
+        for name, content in contents.items():
+            write_file(folder / name, content, what="the workspace")
+            written.append(folder / name)
     return [folder / name for name in contents if name != MANIFEST]
+
+
+@contextmanager
+def _all_or_none() -> Iterator[list[Path]]:
+    """New files, which are removed again unless all of them can be written; a workspace's note is replaced last."""
+    written: list[Path] = []
+    try:
+        yield written
+    except BaseException:
+        for path in written:
+            path.unlink()
+        raise
 
 
 def _ordered(labs: Iterable[Lab]) -> tuple[Lab, ...]:

@@ -6,6 +6,7 @@ Each forward pass has a cache of its own, which only the backward pass of the sa
 import numpy as np
 
 from chainrule.compat.cs231n.im2col import col2im_indices, im2col_indices
+from chainrule.functional import conv_backward_im2col, conv_forward_im2col
 from chainrule.functional.geometry import conv_geometry, pool_geometry
 from chainrule.functional.windows import padded
 from chainrule.kernels import conv_backward as conv_backward_fast
@@ -27,24 +28,6 @@ __all__ = [
     "max_pool_forward_im2col",
     "max_pool_forward_reshape",
 ]
-
-
-def conv_forward_im2col(x, w, b, conv_param):
-    """`conv_forward_naive` as one matrix product: the filters as rows, times the windows as columns. `conv_param`: one stride, one pad."""
-    F, _, KH, KW = w.shape
-    OH, OW = conv_geometry("conv_forward_im2col", x.shape, w.shape, conv_param).output
-    cols = im2col_indices(x, KH, KW, conv_param["pad"], conv_param["stride"])
-    out = w.reshape(F, -1) @ cols + b[:, None]
-    return out.reshape(F, OH, OW, len(x)).transpose(3, 0, 1, 2), (x.shape, w, conv_param, cols)
-
-
-def conv_backward_im2col(dout, cache):
-    """Gradients of `conv_forward_im2col`: dx (N, C, H, W), dw (F, C, KH, KW), db (F,)."""
-    x_shape, w, conv_param, cols = cache
-    F, _, KH, KW = w.shape
-    rows = dout.transpose(1, 2, 3, 0).reshape(F, -1)  # as the columns: places, then images
-    dx = col2im_indices(w.reshape(F, -1).T @ rows, x_shape, KH, KW, conv_param["pad"], conv_param["stride"])
-    return dx, (rows @ cols.T).reshape(w.shape), rows.sum(axis=1)
 
 
 def conv_forward_strides(x, w, b, conv_param):

@@ -1,9 +1,7 @@
-"""HLCV's two-layer network, with its own training loop."""
+"""HLCV's two-layer network, of basic matrix operations alone, with its own training loop."""
 # ruff: noqa: NPY002 - the script seeds NumPy's global generator and expects weights and batches to come from it
 
 import numpy as np
-
-from chainrule.functional import affine_backward, affine_forward, affine_relu_backward, affine_relu_forward, sgd, softmax_loss
 
 __all__ = ["TwoLayerNet"]
 
@@ -14,7 +12,7 @@ class TwoLayerNet:
     Parameters
     ----------
     input_size, hidden_size, output_size : sizes D, H and C
-    std : standard deviation of the normal distribution that W1 and W2 are drawn from, with NumPy's global generator
+    std : standard deviation of the normal distribution that W1 and W2 are drawn from, with NumPy's global generator; biases begin at 0
 
     Attributes
     ----------
@@ -30,18 +28,35 @@ class TwoLayerNet:
         }
 
     def loss(self, X, y=None, reg=0.0):
-        """Softmax *probabilities* (N, C) of X (N, D); with labels y (N,) instead (loss, grads), grads with the keys of `params`."""
-        scores, (hidden_cache, scores_cache) = self._scores(X)
+        """Softmax *probabilities* (N, C) of X (N, D); with labels y (N,) instead (loss, grads), grads with the keys of `params`.
+
+        The loss is the mean cross-entropy over the batch plus the penalty.
+        """
+        W1, b1, W2, b2 = (self.params[name] for name in ("W1", "b1", "W2", "b2"))
+        hidden = np.maximum(X @ W1 + b1, 0)  # (N, H)
+        scores = hidden @ W2 + b2  # (N, C)
+        shifted = scores - scores.max(axis=1, keepdims=True)  # the same probabilities, and no overflow
+        exp = np.exp(shifted)
+        probabilities = exp / exp.sum(axis=1, keepdims=True)
         if y is None:
-            exp = np.exp(scores - scores.max(axis=1, keepdims=True))
-            return exp / exp.sum(axis=1, keepdims=True)
-        loss, dscores = softmax_loss(scores, y)
-        dhidden, dw2, db2 = affine_backward(dscores, scores_cache)
-        _, dw1, db1 = affine_relu_backward(dhidden, hidden_cache)
-        grads = {"W1": dw1, "b1": db1, "W2": dw2, "b2": db2}
-        for name in ("W1", "W2"):
-            loss += reg * np.sum(self.params[name] ** 2)
-            grads[name] += 2 * reg * self.params[name]
+            return probabilities
+
+        N = len(X)
+        rows = np.arange(N)
+        surprise = np.log(exp.sum(axis=1)) - shifted[rows, y]  # -log p of the label
+        loss = surprise.mean() + reg * (np.sum(W1**2) + np.sum(W2**2))
+
+        # dscores = (p - [class is y]) / N
+        dscores = probabilities
+        dscores[rows, y] -= 1
+        dscores /= N
+        dhidden = (dscores @ W2.T) * (hidden > 0)
+        grads = {
+            "W1": X.T @ dhidden + 2 * reg * W1,
+            "b1": dhidden.sum(axis=0),
+            "W2": hidden.T @ dscores + 2 * reg * W2,
+            "b2": dscores.sum(axis=0),
+        }
         return loss, grads
 
     def train(
@@ -57,13 +72,14 @@ class TwoLayerNet:
         batch_size=200,
         verbose=False,
     ):
-        """Stochastic gradient descent.
+        """Stochastic gradient descent: w -= learning_rate * dw for all parameters, with the gradients of a random batch.
 
         Parameters
         ----------
         X, y : (N, D) and (N,), to learn from
-        X_val, y_val : to measure accuracy on, once an epoch of max(N // batch_size, 1) steps
-        learning_rate, learning_rate_decay : the rate is multiplied by the decay after each of these measurements
+        X_val, y_val : to measure accuracy on
+        learning_rate, learning_rate_decay : after the first step, and then once an epoch of max(N // batch_size, 1) steps, accuracies are
+            measured with the new parameters, and the rate is multiplied by the decay
         reg : factor of the penalty, see `loss`
         num_iters : steps
         batch_size : samples a step, drawn with replacement, with NumPy's global generator
@@ -71,7 +87,8 @@ class TwoLayerNet:
 
         Returns
         -------
-        dict of loss_history (every step), train_acc_history (on the batch) and val_acc_history, in [0, 1], from the first step on
+        dict of loss_history (of every step, before its parameters change), and of train_acc_history (on the step's batch) and
+        val_acc_history, in [0, 1], as often as they are measured
         """
         steps_per_epoch = max(len(X) // batch_size, 1)
         loss_history, train_acc_history, val_acc_history = [], [], []
@@ -79,8 +96,8 @@ class TwoLayerNet:
             batch = np.random.choice(len(X), batch_size)
             loss, grads = self.loss(X[batch], y[batch], reg)
             loss_history.append(loss)
-            for name, w in self.params.items():
-                self.params[name], _ = sgd(w, grads[name], {"learning_rate": learning_rate})
+            for name, dw in grads.items():
+                self.params[name] = self.params[name] - learning_rate * dw
             if verbose and step % 100 == 0:
                 print(f"iteration {step} / {num_iters}: loss {loss:f}")
             if step % steps_per_epoch == 0:
@@ -91,10 +108,4 @@ class TwoLayerNet:
 
     def predict(self, X):
         """Labels (N,) of X (N, D): the class of the greatest probability."""
-        scores, _ = self._scores(X)
-        return scores.argmax(axis=1)
-
-    def _scores(self, X):
-        hidden, hidden_cache = affine_relu_forward(X, self.params["W1"], self.params["b1"])
-        scores, scores_cache = affine_forward(hidden, self.params["W2"], self.params["b2"])
-        return scores, (hidden_cache, scores_cache)
+        return self.loss(X).argmax(axis=1)

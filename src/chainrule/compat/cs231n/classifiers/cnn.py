@@ -1,9 +1,7 @@
 """CS231n's convolutional network. `from cs231n.classifiers.cnn import *` brings every layer with it, as in the course."""
-# ruff: noqa: NPY002 - the notebooks seed NumPy's global generator and expect weights to come from it
-
-import numpy as np
 
 from chainrule.compat.cs231n import fast_layers, layer_utils, layers
+from chainrule.compat.cs231n.classifiers import plain_cnn
 from chainrule.compat.cs231n.classifiers.penalty import penalized
 from chainrule.compat.cs231n.fast_layers import *  # noqa: F403
 from chainrule.compat.cs231n.layer_utils import *  # noqa: F403
@@ -17,51 +15,8 @@ __all__ += fast_layers.__all__
 __all__ += layer_utils.__all__
 
 
-class ThreeLayerConvNet:
-    """conv - relu - 2x2 max pool - affine - relu - affine - softmax, with the penalty 0.5 * reg * sum(W**2) on all three weights.
-
-    The convolution keeps the size of the image (stride 1, zeros around it).
-
-    Parameters
-    ----------
-    input_dim : (C, H, W) of an image
-    num_filters, filter_size : F filters of filter_size x filter_size, an odd number
-    hidden_dim, num_classes : widths of the affine layers
-    weight_scale : standard deviation of the normal distribution that the weights are drawn from, with NumPy's global generator
-    reg : factor of the penalty; read at each call of `loss`
-    dtype : of parameters, scores and gradients; float64 for gradient checks
-
-    Attributes
-    ----------
-    params : dict of W1 (F, C, filter_size, filter_size), b1, W2 (F * (H // 2) * (W // 2), hidden_dim), b2, W3 (hidden_dim, num_classes),
-        b3; read at each call of `loss`
-    """
-
-    def __init__(
-        self,
-        input_dim=(3, 32, 32),
-        num_filters=32,
-        filter_size=7,
-        hidden_dim=100,
-        num_classes=10,
-        weight_scale=1e-3,
-        reg=0.0,
-        dtype=np.float32,
-    ):
-        if filter_size % 2 == 0:
-            raise ValueError(f"ThreeLayerConvNet: filter_size={filter_size} is even; an odd one keeps the size of the image")
-        self.reg = reg
-        self.dtype = dtype
-        C, H, W = input_dim
-        self.params = {
-            "W1": weight_scale * np.random.randn(num_filters, C, filter_size, filter_size),
-            "b1": np.zeros(num_filters),
-            "W2": weight_scale * np.random.randn(num_filters * (H // 2) * (W // 2), hidden_dim),
-            "b2": np.zeros(hidden_dim),
-            "W3": weight_scale * np.random.randn(hidden_dim, num_classes),
-            "b3": np.zeros(num_classes),
-        }
-        self.params = {name: value.astype(dtype) for name, value in self.params.items()}
+class ThreeLayerConvNet(plain_cnn.ThreeLayerConvNet):
+    __doc__ = plain_cnn.ThreeLayerConvNet.__doc__
 
     def loss(self, X, y=None):
         """Scores (N, num_classes) of X (N, C, H, W); with labels y (N,) instead (loss, grads), grads with the keys of `params`."""

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.compat.cs231n import layer_utils, layers
-from chainrule.compat.cs231n.classifiers.penalty import penalized
 from chainrule.compat.cs231n.layer_utils import *  # noqa: F403
 from chainrule.compat.cs231n.layers import *  # noqa: F403
 from chainrule.functional import (
@@ -72,7 +71,10 @@ class TwoLayerNet:
         dhidden, dw2, db2 = affine_backward(dscores, scores_cache)
         _, dw1, db1 = affine_relu_backward(dhidden, hidden_cache)
         grads = {"W1": dw1, "b1": db1, "W2": dw2, "b2": db2}
-        return penalized(loss, grads, self.params, self.reg)
+        for name in ("W1", "W2"):
+            loss += 0.5 * self.reg * np.sum(self.params[name] ** 2)
+            grads[name] += self.reg * self.params[name]
+        return loss, grads
 
     def save(self, fname):
         """Write `params` to cs231n/saved/fname (safetensors, whatever the name ends in; the course writes a pickle there)."""
@@ -88,7 +90,7 @@ class TwoLayerNet:
 class FullyConnectedNet:
     """{affine - [batch or layer normalization] - relu - [dropout]} x (L - 1) - affine - softmax.
 
-    The penalty is 0.5 * reg * sum(W**2) over the weights W1..WL, as in `TwoLayerNet`.
+    The penalty is 0.5 * reg * sum(W**2), over all weights W1..WL.
 
     Parameters
     ----------
@@ -190,7 +192,10 @@ class FullyConnectedNet:
                 dhidden = dropout_backward(dhidden, dropout_caches.pop())
             dhidden, *gradients = backward(dhidden, caches.pop())
             grads |= {f"{name}{layer}": grad for name, grad in zip(("W", "b", *scale_and_shift), gradients, strict=True)}
-        return penalized(loss, grads, self.params, self.reg)
+        for layer in range(1, last + 1):
+            loss += 0.5 * self.reg * np.sum(self.params[f"W{layer}"] ** 2)
+            grads[f"W{layer}"] += self.reg * self.params[f"W{layer}"]
+        return loss, grads
 
     def save(self, fname):
         """Write `params` to cs231n/saved/fname (safetensors, whatever the name ends in; the course writes a pickle there)."""

@@ -1,0 +1,139 @@
+"""`chainrule lab`, as a learner types it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from tests.lab.workspaces import BACKWARD, FORWARD
+
+WRONG = BACKWARD.replace("dout.sum(axis=0)", "dout.mean(axis=0)").replace("x_hat).sum(axis=0)", "x_hat).mean(axis=0)")
+
+
+@pytest.fixture
+def work(chainrule, tmp_path):
+    ended = chainrule("lab", "start", "normalization", "work/")
+    assert ended.code == 0, ended.err
+    return tmp_path / "work"
+
+
+def write(work, *functions):
+    file = work / "normalization.py"
+    file.write_text(file.read_text() + "".join(functions))
+
+
+def test_list_names_nine_labs_and_what_one_writes(chainrule):
+    out = chainrule("lab", "list").out
+    assert len(re.findall(r"^│ [a-z-]+ ", out, re.MULTILINE)) == 9
+    assert "batch norm with both backward passes, layer norm" in " ".join(out.split())
+
+
+def test_list_of_a_workspace_says_what_is_done(chainrule, work):
+    write(work, FORWARD, BACKWARD)
+    ended = chainrule("lab", "list", "work")
+    assert ended.code == 0
+    assert "2 of 5 right" in ended.out
+    assert ended.out.count("not started") == 8
+
+
+def test_start_prints_the_files_and_does_not_start_twice(chainrule, work):
+    ended = chainrule("lab", "start", "normalization", "work/")
+    assert (ended.code, ended.err) == (1, "error: work has the lab normalization already; nothing was changed\n")
+    assert sorted(path.name for path in work.iterdir()) == ["lab.json", "normalization.ipynb", "normalization.py"]
+
+
+def test_start_of_a_lab_that_there_is_not(chainrule):
+    ended = chainrule("lab", "start", "normalisation", "work/")
+    assert (ended.code, ended.err) == (1, "error: there is no lab 'normalisation'; did you mean normalization or optimization?\n")
+
+
+def test_check_from_the_folder_above_says_what_is_not_written(chainrule, work):
+    ended = chainrule("lab", "check")
+    assert ended.code == 0
+    assert ended.out.splitlines()[-1] == "5 functions: 5 not written"
+
+
+def test_check_says_what_is_wrong_and_shows_the_smallest_example(chainrule, work):
+    write(work, FORWARD, WRONG)
+    ended = chainrule("lab", "check", "work")
+    lines = ended.out.splitlines()
+    assert ended.code == 1  # something is wrong
+    assert [line for line in lines if line.startswith("layernorm_forward")] == ["layernorm_forward          right"]
+    start = next(number for number, line in enumerate(lines) if line.startswith("layernorm_backward"))
+    assert re.fullmatch(r"layernorm_backward +wrong +normalization\.py:\d+", lines[start])
+    assert lines[start + 1] == "    dgamma and dbeta are means over the batch; they have to be sums: the loss divided by N already"
+    assert lines[start + 2] == "    the smallest example, 2 samples of 2 features:"
+    assert "hint" not in ended.out
+
+
+def test_hints_come_one_by_one(chainrule, work):
+    write(work, FORWARD, WRONG)
+    first = chainrule("lab", "check", "work", "layernorm_backward", "--hint").out
+    second = chainrule("lab", "check", "work", "layernorm_backward", "--hint", "--hint").out
+    assert "hint 1: " in first and "hint 2: " not in first
+    assert "hint 1: " in second and "hint 2: " in second
+
+
+def test_json_has_status_kind_sentence_and_example_of_every_function(chainrule, work):
+    write(work, FORWARD, WRONG)
+    told = json.loads(chainrule("lab", "check", "work", "--json").out)
+    functions = {entry["function"]: entry for entry in told["functions"]}
+    assert {name: entry["status"] for name, entry in functions.items()} == {
+        "batchnorm_forward": "unwritten",
+        "batchnorm_backward": "unwritten",
+        "batchnorm_backward_alt": "unwritten",
+        "layernorm_forward": "right",
+        "layernorm_backward": "wrong",
+    }
+    wrong = functions["layernorm_backward"]
+    assert (wrong["kind"], wrong["sentence"][:16]) == ("scale", "dgamma and dbeta")
+    assert wrong["example"]["calls"][0]["arguments"]["x"] == [[1.0, 2.0], [3.0, 8.0]]
+    assert set(wrong["example"]["yours"]) == set(wrong["example"]["expected"]) == {"dgamma", "dbeta"}
+    assert functions["layernorm_forward"]["kind"] is functions["layernorm_forward"]["sentence"] is None
+
+
+def test_check_of_one_function_leaves_out_the_others(chainrule, work):
+    assert chainrule("lab", "check", "work", "layernorm_forward").out.splitlines()[-1] == "1 function: 1 not written"
+
+
+def test_an_unknown_function_names_the_nearest(chainrule, work):
+    ended = chainrule("lab", "check", "work", "layernorm_foward")
+    assert (ended.code, "did you mean layernorm_forward" in ended.err) == (1, True)
+
+
+def test_train_puts_the_functions_into_a_network_and_draws_both_curves(chainrule, work):
+    write(work, FORWARD, BACKWARD)
+    ended = chainrule("lab", "train", "work", "--epochs", "1", "--limit", "200")
+    assert ended.code == 0, ended.err
+    assert "with your layernorm: the same loss in all 4 steps, to rounding" in ended.out
+    assert (work / "training.png").is_file()
+
+
+def test_train_of_a_lab_that_trains_nothing_names_those_that_do(chainrule, work):
+    ended = chainrule("lab", "train", "work", "--lab", "looking-inside")
+    assert (ended.code, "has no lab looking-inside that trains something" in ended.err) == (1, True)
+
+
+def test_watch_checks_again_at_every_save_until_it_is_interrupted(work):
+    command = [sys.executable, "-u", "-m", "chainrule", "lab", "check", str(work), "layernorm_forward", "--watch"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            for line in process.stdout:
+                if line.startswith("waiting for the next save"):
+                    break
+            write(work, FORWARD)
+            saved = time.monotonic()
+            for line in process.stdout:
+                if line.startswith("1 function:"):
+                    break
+            assert line == "1 function: 1 right\n"
+            assert time.monotonic() - saved < 15  # about a second on a quiet machine
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert process.stderr.read() == ""
