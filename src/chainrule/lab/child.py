@@ -244,7 +244,7 @@ def _fault(error, workspace):
 def _encoded(value):
     if value is None:
         return None
-    value = np.ascontiguousarray(value)
+    value = np.asarray(value, order="C")  # ascontiguousarray would make an axis for a number
     return {"dtype": value.dtype.str, "shape": value.shape, "data": base64.b64encode(value.tobytes()).decode()}
 
 
