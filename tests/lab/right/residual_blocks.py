@@ -15,7 +15,7 @@ class Lists(nn.Module):
         self.project = nn.Conv2d(in_channels, channels[-1], kernel_size=1, bias=False) if in_channels != channels[-1] else None
         self.norms = nn.ModuleList([nn.BatchNorm2d(c) for c in channels[:-1]] if batchnorm else [])
         ins = [in_channels] + list(channels[:-1])
-        self.convs = nn.ModuleList([nn.Conv2d(i, o, k, padding="same") for i, o, k in zip(ins, channels, kernel_sizes)])
+        self.convs = nn.ModuleList([nn.Conv2d(i, o, k, padding="same") for i, o, k in zip(ins, channels, kernel_sizes, strict=True)])
         self.act = ACTIVATIONS[activation_type](**(activation_params or {}))
         self.p = dropout
 

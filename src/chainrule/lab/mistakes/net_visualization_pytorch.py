@@ -299,7 +299,7 @@ FOOLING = (
     ),
     (
         "off-by-one",
-        "99 steps at most are taken; it is 100",
+        "at most 99 steps are taken; it is 100",
         ("How often does the loop run?", "for _ in range(100)"),
         fooled(steps=99),
     ),
