@@ -178,7 +178,8 @@ def _before_running(source, file, exercise, name) -> Verdict | None:
 
 def _arguments(function):
     """The positional arguments that calls give, and all as they are written."""
-    parameters = [parameter for parameter in inspect.signature(function).parameters.values() if parameter.kind != parameter.KEYWORD_ONLY]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = [parameter for parameter in inspect.signature(function).parameters.values() if parameter.kind in kinds]
     return [parameter for parameter in parameters if parameter.default is parameter.empty], [parameter.name for parameter in parameters]
 
 

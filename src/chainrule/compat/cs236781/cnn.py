@@ -142,8 +142,8 @@ class CNN(nn.Module):
 class ResidualBlock(nn.Module):
     """relu(main path + shortcut), at the size of the input (He et al. 2016, fig. 2).
 
-    The main path is Conv [-> Dropout2d] [-> BatchNorm2d] -> activation for each convolution but the last, which stands alone. The
-    shortcut is the identity, or a 1 x 1 convolution without a bias where the numbers of channels differ. Those of the main path have biases.
+    The main path is Conv [-> Dropout2d] [-> BatchNorm2d] -> activation for each convolution but the last, which stands alone. Its
+    convolutions have biases. The shortcut is the identity, or a 1 x 1 convolution without a bias where the numbers of channels differ.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ he = nn.init.kaiming_normal_
 
 
 class Chain(nn.Module):
-    """Affine or convolutional layers, with some steps of a network put in: `active` after each but the last, `flatten` before affine ones."""
+    """Affine or convolutional layers, with some steps put in: `active` after each but the last, `flatten` before affine ones."""
 
     def __init__(self, layers, *, active=(torch.relu, torch.relu), flatten=lambda x: x.flatten(1), after=without, before=without):
         super().__init__()
@@ -507,7 +507,7 @@ STEP = tuple(
         ),
         (
             "state",
-            "the parameters are updated by hand with the learning rate; the optimizer knows its own rule: momentum, Adam, and which are its own",
+            "the parameters are updated by hand with the learning rate; the optimizer has a rule of its own, and parameters of its own",
             ("What does SGD with momentum do that this step does not?", "optimizer.step()"),
             by_hand,
         ),

@@ -107,7 +107,7 @@ TWO_LAYER = tuple(
         ),
         (
             "missing-term",
-            "w1 gets no gradient: the hidden values were detached (detach, .data, torch.no_grad or torch.tensor(...)) before the second layer",
+            "w1 gets no gradient: the hidden values were detached (detach, .data, torch.no_grad, torch.tensor) before the second layer",
             ("On which way does the gradient of the scores come to w1?", "hidden @ w2 with hidden as relu gave it."),
             two_layer(active=lambda hidden: hidden.relu().detach()),
         ),

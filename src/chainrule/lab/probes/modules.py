@@ -1,4 +1,4 @@
-"""Probes of level 2 of PyTorch, classes; torch is imported when a probe runs. A learner's layers may have any names, and be in any order."""
+"""Probes of level 2 of PyTorch, classes, whose layers may have any names and order; torch is imported when a probe runs."""
 
 import numpy as np
 
