@@ -259,6 +259,22 @@ def test_without_the_extra_the_zip_is_made_and_how_to_get_the_pdf_is_said(run):
     assert (run.folder / "a2_inline_submission.pdf").read_bytes() == b"earlier"
 
 
+def test_the_pdf_has_all_notebooks_in_the_order_of_the_course(make):
+    pytest.importorskip("pypandoc", reason="pandoc comes with the extra `pdf`")
+    pypdf = pytest.importorskip("pypdf", reason="it reads what was written")
+    workspace = make()
+    for lab in workspace.labs:
+        as_run(workspace.folder / f"{lab.notebook}.ipynb")
+    made = submit(workspace, execute=False, name="hw2")
+    assert made.warnings == []
+    assert made.pdf == workspace.folder / "hw2_inline_submission.pdf"
+    reader = pypdf.PdfReader(made.pdf)
+    assert [entry.title for entry in reader.outline] == ["Normalization", "Dropout"]
+    assert "Größe: 𝑥2" in reader.pages[1].extract_text()
+    once = made.pdf.read_bytes()
+    assert submit(workspace, execute=False, name="hw2").pdf.read_bytes() == once
+
+
 def clear(content):
     content.cells[1].outputs = []
 
