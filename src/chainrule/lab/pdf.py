@@ -29,6 +29,7 @@ UNBROKEN_IN_TABLE = 4
 MANY_COLUMNS = 6
 INVISIBLE_BREAK = "\u200b"
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
+BOXES = "Last Resort"  # a font that Matplotlib has; it knows every character, and draws boxes
 READER = "ipynb+raw_tex"  # bare \begin{align} comes as raw TeX
 ENVIRONMENTS = re.compile(r"\s*\\begin\{(align|alignat|aligned|cases|equation|eqnarray|gather|multline|split|array|[bpv]?matrix)\*?\}")
 HTML = re.compile(r"<!--.*?(?:-->|$)|<(script|style)\b.*?(?:</\1\s*>|$)|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -121,28 +122,30 @@ def as_pdf(title: str, sections: Sequence[Section], pictures: Path) -> tuple[byt
         maker = _Maker(Path(folder), pictures, pypandoc.get_pandoc_path())
         parts = maker.parts(sections)
         preamble = PREAMBLE.format(title=_string(title))
-        maker.warnings += _unknown_characters(typst, preamble + "".join(part.typst for part in parts))
+        fonts = typst.Fonts(font_paths=[_fonts()])
+        maker.warnings += _unknown_characters(fonts, preamble + "".join(part.typst for part in parts))
+        main = Path(folder, "main.typ")
+
+        def compiled(parts):
+            main.write_text(preamble + "\n\n".join(part.typst for part in parts) + "\n", encoding="utf-8")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                # packages are looked for in an empty folder
+                return typst.compile(main, root=folder, font_paths=fonts, timestamp=0, package_path=folder, package_cache_path=folder)
+
         try:
-            return _compiled(typst, Path(folder), preamble, parts), maker.warnings
+            return compiled(parts), maker.warnings
         except typst.TypstError:
             for part in parts:
                 try:
-                    _compiled(typst, Path(folder), preamble, [part])
+                    compiled([part])
                 except typst.TypstError as error:
                     maker.warnings.append(f"{part.place}: cannot be set in the PDF ({error.message}); it stands there as it was typed")
                     part.typst = part.instead
         try:
-            return _compiled(typst, Path(folder), preamble, parts), maker.warnings
+            return compiled(parts), maker.warnings
         except typst.TypstError as error:
             raise ValueError(f"Typst could not set the PDF: {error.message}") from error
-
-
-def _compiled(typst, folder: Path, preamble: str, parts: Sequence[_Part]) -> bytes:
-    main = folder / "main.typ"
-    main.write_text(preamble + "\n\n".join(part.typst for part in parts) + "\n", encoding="utf-8")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return typst.compile(main, root=folder, font_paths=[_fonts()], timestamp=0, package_path=folder, package_cache_path=folder)
 
 
 def _fonts() -> Path:
@@ -158,13 +161,13 @@ def _characters(font: str | Path) -> set[str]:
     return {chr(code) for code in FT2Font(str(font)).get_charmap()}
 
 
-def _unknown_characters(typst, text: str) -> list[str]:
+def _unknown_characters(fonts, text: str) -> list[str]:
     """A sentence on those that no font of this machine has."""
     # European letters are in every font; marks and joiners have no shape of their own
     left = {each for each in text if each > "\u02ff" and unicodedata.category(each) not in ("Mn", "Me", "Cf", "Zs")}
     left -= _characters(_fonts() / "DejaVuSans.ttf")
     if left:
-        left -= {each for font in typst.Fonts().fonts() if font.path for each in _characters(font.path)}
+        left -= {each for font in fonts.fonts() if font.path and not font.family.startswith(BOXES) for each in _characters(font.path)}
     if not left:
         return []
     few = " ".join(sorted(left)[:5])
@@ -339,7 +342,7 @@ class _Maker:
                 columns = UNBROKEN_IN_TABLE if len(content[2]) > MANY_COLUMNS else UNBROKEN
                 return {"t": "Table", "c": [_bare(), *self._node(content[1:], columns)]}
             case "Code":
-                return _raw("RawInline", f"#raw({_string(_breakable(content[1]))})")
+                return _raw("RawInline", f"#raw({_string(_breakable(content[1]))});")
             case "CodeBlock":
                 return _raw("RawBlock", f"#typed({_string(_breakable(content[1]))})")
             case "Math":
@@ -370,7 +373,7 @@ class _Maker:
         if language in ("tex", "latex"):
             if ENVIRONMENTS.match(text):
                 return {"t": "Math", "c": [{"t": "DisplayMath"}, _labelless(text.strip())]}
-            return _raw("RawInline", f"#raw({_string(_breakable(text))})")
+            return _raw("RawInline", f"#raw({_string(_breakable(text))});")
         if re.match(r"<br\s*/?>", text, re.IGNORECASE):
             return {"t": "LineBreak"}
         pictures = re.findall(r"""<img\s[^>]*?src\s*=\s*["']?([^"'\s>]+)""", text, re.IGNORECASE)
@@ -380,11 +383,11 @@ class _Maker:
     def _image(self, target: str) -> dict:
         path = self._picture(self._content(target))
         if path is not None:
-            return _raw("RawInline", f"#picture({_string(path)})")
+            return _raw("RawInline", f"#picture({_string(path)});")
         name = re.sub(r"^c\d+-", "", target)
         shown = name if len(name) <= 60 else name[:57] + "..."
         self.warnings.append(f"{self.place}: the picture {shown} is not beside the notebook; the PDF shows its name")
-        return _raw("RawInline", f"#emph({_string(f'(picture {_breakable(shown)})')})")
+        return _raw("RawInline", f"#emph({_string(f'(picture {_breakable(shown)})')});")
 
     def _content(self, target: str) -> bytes | None:
         from urllib.parse import unquote
@@ -411,6 +414,7 @@ def _plain(function: str, text: str, place: str) -> _Part:
 
 
 def _raw(kind: str, typst: str) -> dict:
+    """Typst as it stands; after a call, a semicolon keeps the text that follows from going on with it."""
     return {"t": kind, "c": ["typst", typst]}
 
 
@@ -442,7 +446,7 @@ def _with_typed(node: Any, unknown: set[str]) -> Any:
     if not isinstance(node, dict):
         return node
     if node.get("t") == "Math" and node["c"][1] in unknown:
-        return _raw("RawInline", f"#raw({_string(_breakable(node['c'][1]))})")
+        return _raw("RawInline", f"#raw({_string(_breakable(node['c'][1]))});")
     return {name: _with_typed(value, unknown) for name, value in node.items()}
 
 

@@ -31,6 +31,7 @@ from chainrule.training.storage import explained, read_file, write_file
 __all__ = ["Submission", "submit"]
 
 SECONDS = 600.0  # for one notebook
+GRACE = 30.0  # for nbclient to see that its kernel is gone
 PRINTED = 50_000_000  # characters of one notebook's outputs
 ERASED = (1980, 1, 1, 0, 0, 0)  # the time of every file in the zip, the earliest that a zip can hold
 SHOWN = {"check", "display", "imshow", "print", "show"}  # a cell that calls one of them has something to show
@@ -71,8 +72,9 @@ def submit(
 ) -> Submission:
     """Run a workspace's notebooks in a copy of it, look for what is missing, and write what is handed in.
 
-    That is NAME_code_submission.zip and NAME_inline_submission.pdf. The zip holds the workspace's code files and notebooks and nothing else, in the same bytes for the same content. Both files are written
-    whole or not at all, at the end: if anything fails, an earlier submission is as it was.
+    That is NAME_code_submission.zip and NAME_inline_submission.pdf. The zip holds the workspace's code files and notebooks and nothing
+    else, in the same bytes for the same content. Both files are written whole or not at all, at the end: if anything fails, an earlier
+    submission is as it was.
 
     Parameters
     ----------
@@ -383,16 +385,15 @@ def _copied(path: Path) -> bool:
 
 def _run(notebook: _Notebook, folder: Path, seconds: float, tell) -> str:
     """Run one notebook; a sentence on the cell that failed, or nothing."""
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     run = _Run(notebook, folder, tell)
     run.start()
     try:
-        run.join(seconds)
-        late = run.is_alive()
+        late = not run.done.wait(seconds)
     finally:  # Ctrl-C ends here too: nothing of the kernel stays behind
         run.kill()
-        run.join()
+        run.done.wait(GRACE)
     place = f"{notebook.file}, code cell {run.number} {_first_line(run.cell)}" if run.cell is not None else notebook.file
     if late:
         return f"{place}: the notebook takes more than {seconds:g} seconds; does a loop not end?"
@@ -401,10 +402,14 @@ def _run(notebook: _Notebook, folder: Path, seconds: float, tell) -> str:
     if isinstance(run.error, CellExecutionError):
         said = _one_line(run.error.ename, run.error.evalue)
         return f"{place}: {said}{_line_of(run.error.traceback, folder)}"
-    if run.error is not None and run.cell is None:
-        return f"{place}: Python could not be started for it ({_one_line(type(run.error).__name__, str(run.error))}); try it again"
-    if run.error is not None:
+    if isinstance(run.error, CellTimeoutError):
+        return f"{place}: its outputs did not arrive; is the machine busy?"
+    if isinstance(run.error, DeadKernelError):
         return f"{place}: ended the whole Python interpreter"
+    if isinstance(run.error, RuntimeError | OSError) and run.cell is None:
+        return f"{place}: Python could not be started for it ({run.error}); try it again"
+    if run.error is not None:
+        raise run.error
     return ""
 
 
@@ -420,6 +425,7 @@ class _Run(threading.Thread):
         self.cell: Any = None  # that is being run
         self.number = 0
         self.error: BaseException | None = None
+        self.done = threading.Event()  # Ctrl-C while one waits for the thread itself would pass it off as ended, in Python 3.11
         self.flooded = False
         self._printed = 0
         self._manager: Any = None
@@ -431,10 +437,12 @@ class _Run(threading.Thread):
             asyncio.run(self._client().async_execute(cwd=str(self.folder), env=self._environment(), **silent))
         except BaseException as error:
             self.error = error
+        finally:
+            self.done.set()
 
     def kill(self) -> None:
         """End the kernel and every process that it started; one that is only about to start is waited for."""
-        while self._process is None and self.is_alive():
+        while self._process is None and not self.done.is_set():
             time.sleep(0.01)
             self._process = getattr(getattr(self._manager, "provisioner", None), "process", None)
         if self._process is not None:
