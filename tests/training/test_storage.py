@@ -302,6 +302,17 @@ def test_a_file_has_the_permissions_that_the_user_asked_for(tmp_path):
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.parametrize("special", ["pipe", "link"])
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path, special):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/full")
+    for write in (lambda path: write_file(path, b"new"), lambda path: save_arrays(path, {"a": BASE})):
+        with pytest.raises(ValueError, match=f"{special} is a pipe or a device, not a file; it is not replaced"):
+            write(tmp_path / special)
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
 def test_a_symbolic_link_is_replaced_not_followed(tmp_path):
     (tmp_path / "outside").write_bytes(b"untouched")
     (tmp_path / "link").symlink_to(tmp_path / "outside")

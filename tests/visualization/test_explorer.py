@@ -206,7 +206,7 @@ def test_a_photograph_is_seen_as_the_command_line_sees_it(explorer, runs, tmp_pa
         ("scores", {"network": "../conv"}, "no network is called '../conv'"),
         ("saliency", {"sample": 0, "wanted": "10"}, "class 10 does not exist; there are 0 to 9"),
         ("saliency", {"sample": 0, "method": "magic"}, "method is 'magic'; it must be one of gradient"),
-        ("activations", {"sample": 0, "layer": "none"}, "none"),
+        ("activations", {"sample": 0, "layer": "none"}, "conv has no layer 'none'"),
         ("fooling", {"sample": 0}, "name a class first"),
         ("class", {"wanted": "goose"}, "no class is called 'goose'"),
         ("secrets", {}, "there is no view 'secrets'"),
@@ -554,6 +554,44 @@ def test_an_unknown_class_is_said(page):
     page.fill("#saliency-class", "4")
     page.press("#saliency-class", "Enter")
     expect(page.locator("#saliency-text")).to_have_text(re.compile("^For 4 "))
+
+
+def test_an_error_stays_and_what_the_image_before_showed_goes(page):
+    settled(page)
+    page.fill("#saliency-class", "goose")
+    page.press("#saliency-class", "Enter")
+    says(page, "#error", "no class is called 'goose'")
+    page.click("#next")
+    expect(page.locator("#sample")).to_have_value("1")
+    settled(page)
+    says(page, "#error", "no class is called 'goose'")
+    expect(page.locator("#overlay")).to_be_hidden()
+    page.fill("#saliency-class", "")
+    page.press("#saliency-class", "Enter")
+    expect(page.locator("#overlay")).to_be_visible(timeout=SECONDS)
+    says(page, "#error", "")
+
+
+def test_a_method_that_does_not_fit_the_network_leaves_no_map_of_the_one_before(page):
+    settled(page)
+    page.select_option("#method", "grad-cam")
+    expect(page.locator("#overlay")).to_have_attribute("alt", re.compile("^Grad-CAM for "), timeout=SECONDS)
+    page.select_option("#network", "flat")
+    says(page, "#error", re.compile("Grad-CAM needs one"))
+    settled(page)
+    expect(page.locator("#overlay")).to_be_hidden()
+    page.select_option("#method", "gradient")
+    expect(page.locator("#overlay")).to_be_visible(timeout=SECONDS)
+    says(page, "#error", "")
+
+
+def test_an_image_is_not_fooled_into_what_it_is_taken_for_already(page):
+    settled(page)
+    seen = top(page)[0][0]
+    page.fill("#fooling-class", seen)
+    page.click("#fooling [type=submit]")
+    says(page, "#error", f"the image is taken for {seen} as it is; choose another class")
+    expect(page.locator("#fooled")).to_be_hidden()
 
 
 def test_a_network_that_cannot_be_opened_leaves_the_page_alive(chromium, runs, monkeypatch):

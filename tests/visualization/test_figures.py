@@ -5,7 +5,16 @@ import pytest
 from PIL import Image
 
 from chainrule.nn.probe import AtLayer
-from chainrule.visualization import activation_figure, attribution_figure, embedding_figure, fooling_figure, save_figure, tiles_figure
+from chainrule.visualization import (
+    METHODS,
+    activation_figure,
+    attribution_figure,
+    embedding_figure,
+    fooling_figure,
+    row_figure,
+    save_figure,
+    tiles_figure,
+)
 
 
 @pytest.fixture
@@ -20,6 +29,43 @@ def shown(figure):
 
 def texts(figure):
     return [text.get_text() for text in figure.findobj(match=lambda artist: hasattr(artist, "get_text")) if text.get_text()]
+
+
+def places(figure):
+    """Where each title and label lies; none outside the figure."""
+    figure.draw_without_rendering()
+    found = [*figure.texts, *[text for axes in figure.axes for text in (axes.title, axes.yaxis.label) if text.get_text()]]
+    boxes = {text.get_text(): text.get_window_extent() for text in found}
+    for text, box in boxes.items():
+        assert figure.bbox.containsx(box.x0) and figure.bbox.containsx(box.x1), text
+        assert figure.bbox.containsy(box.y0) and figure.bbox.containsy(box.y1), text
+    return boxes
+
+
+def assert_nothing_lies_on_a_text(figure):
+    boxes = places(figure)
+    for text, box in boxes.items():
+        assert not box.count_overlaps([other for name, other in boxes.items() if name != text]), text
+        assert not box.count_overlaps([axes.get_window_extent() for axes in figure.axes if axes.images]), text
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_text_of_an_attribution_is_read(method, rng):
+    picture = rng.integers(0, 256, (224, 224, 3), np.uint8)
+    assert_nothing_lies_on_a_text(attribution_figure(picture, rng.random((224, 224)) / 100, f"jacamar (72.9 %), {method}", METHODS[method]))
+
+
+def test_every_text_of_a_fooling_image_is_read(rng):
+    picture = rng.integers(0, 256, (224, 224, 3), np.uint8)
+    assert_nothing_lies_on_a_text(fooling_figure(picture, picture, ("jacamar 72.9 %", "goose 41.1 %"), "after 4 steps"))
+
+
+def test_pictures_stand_in_a_row_under_their_names(image):
+    figure = row_figure([("one", image), ("other", image[..., 0])], "two of a kind")
+    for picture, drawn in zip((image, image[..., 0]), shown(figure), strict=True):
+        np.testing.assert_array_equal(picture, drawn)
+    assert {"one", "other", "two of a kind"} <= set(texts(figure))
+    assert_nothing_lies_on_a_text(figure)
 
 
 def test_an_attribution_stands_between_its_image_and_the_overlay_with_a_scale(image, rng):
@@ -81,6 +127,14 @@ def test_every_point_of_an_embedding_is_drawn(rng, classes):
     drawn = np.concatenate([collection.get_offsets() for collection in figure.axes[0].collections])
     np.testing.assert_allclose(np.sort(drawn, axis=0), np.sort(points, axis=0))
     assert ("class 2" in texts(figure)) == (classes <= 20)
+
+
+def test_names_of_classes_that_would_lie_on_one_another_are_left_to_the_legend(rng):
+    around = rng.standard_normal((10, 2))
+    points = np.concatenate([around, around + (0.5, 0), around + (100, 0)])
+    figure = embedding_figure(points, np.repeat([0, 1, 2], 10), ["cat", "dog", "ship"], "map")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["cat", "ship"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["cat", "dog", "ship"]
 
 
 def test_a_figure_is_saved_with_a_description(tmp_path, image):

@@ -72,6 +72,19 @@ def test_16_bits_of_grey_become_8(tmp_path, name):
     assert (pixels.min(), pixels.max()) == (0, 255)
 
 
+def test_floats_of_grey_between_0_and_1_become_8_bits(tmp_path):
+    grey = np.linspace(0, 1, H * W).astype(np.float32).reshape(H, W)
+    pixels = read_image(saved(tmp_path, "p.tiff", Image.fromarray(grey)))
+    np.testing.assert_array_equal(pixels[:, :, 0], np.rint(255 * grey))
+
+
+@pytest.mark.parametrize("value", [-0.5, 255.0, np.nan])
+def test_floats_of_grey_on_another_scale_are_refused(tmp_path, value):
+    grey = np.full((H, W), 0.5, np.float32)
+    grey[3, 4] = value
+    refused(saved(tmp_path, "p.tiff", Image.fromarray(grey)), "p.tiff has grey values from .* to .*; of floats, those from 0 to 1 are read")
+
+
 def test_16_bits_of_colour_become_8(tmp_path):
     rows = b"".join(b"\0" + (257 * row.astype(">u2")).tobytes() for row in picture())
     (tmp_path / "p.png").write_bytes(png(W, H, 16, rows))
@@ -181,11 +194,12 @@ def png(width, height, bits, rows):
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "size"), [(20_000, 20_000, ""), (10_001, 10_000, "10,001 x 10,000 pixels; "), (1 << 30, 1 << 30, "")]
+    ("width", "height", "size"),
+    [(20_000, 20_000, "400,000,000"), (10_001, 10_000, "10,001 x 10,000"), (1 << 30, 1 << 30, "1,152,921,504,606,846,976")],
 )
 def test_an_image_of_too_many_pixels_is_refused_by_its_header(tmp_path, width, height, size):
     (tmp_path / "p.png").write_bytes(png(width, height, 8, b""))
-    refused(tmp_path / "p.png", f"p.png is too large: {size}at most 100,000,000 pixels in all are read; make it smaller first")
+    refused(tmp_path / "p.png", f"p.png is too large: {size} pixels; at most 100,000,000 pixels in all are read; make it smaller first")
 
 
 def test_pillow_does_not_warn_of_an_image_that_is_read(tmp_path, monkeypatch):

@@ -24,8 +24,20 @@ def test_a_layer_is_found_by_its_name_or_the_end_of_it(small, text, name):
 
 
 def test_a_layer_that_is_not_there_is_refused_with_those_like_it(small):
-    with pytest.raises(ValueError, match=r"small has no layer 'squeese'; it has .*4.squeeze.* and others: \d+ in all"):
+    with pytest.raises(ValueError, match=r"small has no layer 'squeese'; it has \d+, 0 to 11; did you mean 4\.squeeze.*\?$"):
         find_layer(small, "squeese")
+
+
+def test_a_name_that_fits_several_layers_equally_far_out_is_refused_with_all_of_them(rng):
+    parts = [nn.Named(nn.Sequential(layer), squeeze=layer) for layer in (nn.Conv2d(3, 4, 1), nn.Conv2d(4, 5, 1))]
+    twice = Network("twice", nn.Sequential(*parts).reset_parameters(rng).eval(), tuple("abcde"), (3, 6, 6), 255.0, (0.5,) * 3, (0.2,) * 3)
+    with pytest.raises(ValueError, match=r"'squeeze' fits 2 layers of twice: 0\.squeeze, 1\.squeeze; name one in full"):
+        find_layer(twice, "squeeze")
+    assert find_layer(twice, "1.squeeze") == "1.squeeze"
+
+
+def test_a_layer_named_twice_is_shown_once(small, x):
+    assert list(feature_maps(small, x[:1], ["0", "squeeze", "4.squeeze", "0"])) == ["0", "4.squeeze"]
 
 
 def test_without_names_the_activations_are_shown(small, x):

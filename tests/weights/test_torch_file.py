@@ -117,12 +117,16 @@ def test_a_whole_pickled_module_is_refused_with_what_to_do(save):
         (torch.ones(2), "it holds a Tensor"),
         ({}, "it holds an empty dictionary"),
         ({"epoch": 3}, "its entry 'epoch' is of type int, not a tensor"),
+        (
+            {"model_state_dict": {"w": torch.ones(2)}},
+            "its entry 'model_state_dict' is of type Dictionary, not a tensor; if that is the state_dict, store it alone",
+        ),
         ({7: torch.ones(2)}, "its entry 7 is of type Tensor, not a tensor"),
         ({"w": torch.ones(2, dtype=torch.complex64)}, "wants to import torch.ComplexFloatStorage"),
         ({"w": torch.ones(3).to_sparse()}, "wants to import torch._utils._rebuild_sparse_tensor"),
         ({"w": torch.ones(1).expand(1_000_000_000)}, r"size \(1000000000,\) reaches outside its storage of 1 numbers"),
     ],
-    ids=["list", "tensor", "empty", "number", "numbered", "complex", "sparse", "expanded"],
+    ids=["list", "tensor", "empty", "number", "nested", "numbered", "complex", "sparse", "expanded"],
 )
 def test_something_else_than_a_state_dict_is_refused(save, value, complaint):
     with pytest.raises(ValueError, match=rf"w\.pth: .*{complaint}"):
@@ -248,6 +252,10 @@ FILES = dict(zip(FORMATS, contents(), strict=True))
 def test_a_cut_file_is_refused_wherever_it_is_cut(kind, tmp_path):
     for length in range(len(FILES[kind])):
         refused(FILES[kind][:length], tmp_path)
+
+
+def test_a_cut_zip_is_said_to_be_cut(tmp_path):
+    assert "w.pth: it ends too early; expected" in refused(FILES["zip"][: len(FILES["zip"]) // 2], tmp_path)
 
 
 @pytest.mark.parametrize("kind", FORMATS)

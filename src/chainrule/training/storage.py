@@ -29,6 +29,7 @@ __all__ = [
     "load_arrays",
     "read_file",
     "read_json",
+    "refuse_special_file",
     "save_arrays",
     "sync_folder",
     "write_file",
@@ -76,6 +77,7 @@ def sync_folder(folder: str | os.PathLike) -> None:
 @contextmanager
 def _replacing(path: Path, what: str) -> Iterator[BinaryIO]:
     """Open a new file beside `path`. It takes the place of `path` when the block ends well, and vanishes when it does not."""
+    refuse_special_file(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "x+b") as file:
@@ -105,9 +107,18 @@ def write_file(path: str | os.PathLike, data: bytes, *, what: str = "the file") 
     Raises
     ------
     OSError : with the errno of the fault (ENOSPC: disk full). It says whether an earlier version is intact; no temporary file is left.
+    ValueError : as `refuse_special_file`
     """
     with _replacing(Path(path), what) as file:
         file.write(data)
+
+
+def refuse_special_file(path: str | os.PathLike) -> None:
+    """ValueError if `path` is, or points to, a pipe, a socket or a device: a file would take its place, that of /dev/null for instance."""
+    with suppress(OSError):  # there is nothing yet, or nothing that can be seen
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise ValueError(f"{path} is a pipe or a device, not a file; it is not replaced")
 
 
 def read_file(path: str | os.PathLike) -> bytes:

@@ -17,6 +17,7 @@ from chainrule.visualization.figures import (
     attribution_figure,
     embedding_figure,
     fooling_figure,
+    row_figure,
     save_figure,
     tiles_figure,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "make_fooling_image",
     "probe",
     "read_image",
+    "row_figure",
     "saliency",
     "saliency_maps",
     "save_figure",

@@ -5,7 +5,8 @@ Images are 8-bit pixels, (H, W) grey or (H, W, 3) RGB, as `Network.to_pixels` gi
 
 import io
 import math
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from chainrule.visualization.pictures import magnified, overlay
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["activation_figure", "attribution_figure", "embedding_figure", "fooling_figure", "save_figure", "tiles_figure"]
+__all__ = ["activation_figure", "attribution_figure", "embedding_figure", "fooling_figure", "row_figure", "save_figure", "tiles_figure"]
 
 STYLE: dict[Any, Any] = {"text.parse_math": False, "font.family": "sans-serif", "font.size": 9}  # a name with $ is a name
 CHANNELS = 12  # of a layer that are shown: those with the greatest mean
@@ -39,7 +40,7 @@ def attribution_figure(image, attribution, title: str, quantity: str) -> "Figure
         _show(left, image, "image")
         shown = middle.imshow(attribution, cmap="inferno", vmin=0, vmax=np.percentile(attribution, 99.5) or attribution.max() or 1)
         middle.set_title("attribution")
-        figure.colorbar(shown, ax=middle, label=quantity, extend="max", shrink=0.85)
+        figure.colorbar(shown, ax=middle, label=textwrap.fill(quantity, 32), extend="max", shrink=0.85)
         _show(right, overlay(image[None], attribution[None])[0], "overlay")
         for axes in (left, middle, right):
             axes.set_axis_off()
@@ -57,12 +58,22 @@ def fooling_figure(before, after, titles: tuple[str, str], how_long: str) -> "Fi
     how_long : what lies between them, "after 5 steps"
     """
     difference, factor, greatest = magnified(before, after)
-    with _drawing(9.6, 3.8) as figure:
-        left, middle, right = figure.subplots(1, 3)
-        _show(left, before, titles[0])
-        _show(middle, difference, f"difference, {factor} times magnified\n(at most {greatest} of 255 grey levels; grey is none)")
-        _show(right, after, titles[1])
-        figure.suptitle(how_long)
+    change = f"difference, {factor} times magnified\n(at most {greatest} of 255 grey levels; grey is none)"
+    return row_figure([(titles[0], before), (change, difference), (titles[1], after)], how_long)
+
+
+def row_figure(pictures: Sequence[tuple[str, np.ndarray]], title: str) -> "Figure":
+    """Pictures side by side.
+
+    Parameters
+    ----------
+    pictures : what is written above each, and the picture, (H, W) or (H, W, 3) uint8
+    title : over all of them
+    """
+    with _drawing(3.2 * len(pictures), 4.1) as figure:
+        for axes, (name, pixels) in zip(figure.subplots(1, len(pictures), squeeze=False).flat, pictures, strict=True):
+            _show(axes, pixels, name)
+        figure.suptitle(title)
     return figure
 
 
@@ -128,16 +139,18 @@ def embedding_figure(points, labels, classes, title: str) -> "Figure":
         axes = figure.subplots()
         colours = colormaps["tab10" if len(classes) <= 10 else "turbo"]
         present = [index for index in range(len(classes)) if np.any(labels == index)]
+        names = []
         for index in present:
             colour = colours(index) if len(classes) <= 10 else colours(index / (len(classes) - 1))
             axes.scatter(*points[labels == index].T, s=10, color=colour, alpha=0.75, linewidths=0, label=classes[index])
             middle = np.median(points[labels == index], axis=0)
             if len(present) <= 20:  # names at their places, too: ten colours are hard to tell apart
                 box = {"fc": "white", "alpha": 0.7, "lw": 0, "pad": 1}
-                axes.annotate(classes[index], (middle[0], middle[1]), ha="center", va="center", fontsize=8, bbox=box)
+                names.append(axes.annotate(classes[index], (middle[0], middle[1]), ha="center", va="center", fontsize=8, bbox=box))
         axes.set(xticks=[], yticks=[], title=title)
         if len(present) <= 20:
             figure.legend(loc="outside right upper", frameon=False, markerscale=2)
+        _leave_out_what_overlaps(figure, names)
     return figure
 
 
@@ -156,6 +169,18 @@ def _drawing(width, height) -> "Iterator[Figure]":
 
     with matplotlib.rc_context(STYLE):
         yield Figure((width, height), layout="constrained")
+
+
+def _leave_out_what_overlaps(figure, texts):
+    """Of texts that would lie on one another, the first stays."""
+    figure.draw_without_rendering()  # places them
+    kept = []
+    for text in texts:
+        place = text.get_window_extent().padded(3)  # points: the box around it
+        if place.count_overlaps(kept):
+            text.remove()
+        else:
+            kept.append(place)
 
 
 def _show(axes, image, title="", **font):

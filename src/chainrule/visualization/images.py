@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import threading
 import warnings
 
@@ -48,11 +49,11 @@ def decode_image(content: bytes, name: str | os.PathLike) -> np.ndarray:
         try:
             image = Image.open(io.BytesIO(content))
             _check_size(name, *image.size)
-            pixels = np.asarray(_seen(image))
+            pixels = np.asarray(_seen(image, name))
         except UnidentifiedImageError:
             raise ValueError(f"{name} is not an image, or of a format that is not read; JPEG and PNG are") from None
-        except Image.DecompressionBombError:
-            raise ValueError(_too_large(name)) from None
+        except Image.DecompressionBombError as error:  # before there is an image to ask for its size
+            raise ValueError(_too_large(name, f"{int(re.findall('[0-9]+', str(error))[0]):,} pixels")) from None
         except _Unsuitable:
             raise
         except Exception as error:  # decoders fed with nonsense fail in as many ways as there are formats
@@ -68,14 +69,14 @@ def _check_size(path, width, height):
     if min(width, height) < LEAST_SIDE:
         raise _Unsuitable(f"{path} has {width} x {height} pixels; an image needs at least {LEAST_SIDE} x {LEAST_SIDE}")
     if width * height > MOST_PIXELS:
-        raise _Unsuitable(_too_large(path, f"{width:,} x {height:,} pixels; "))
+        raise _Unsuitable(_too_large(path, f"{width:,} x {height:,} pixels"))
 
 
-def _too_large(path, size=""):
-    return f"{path} is too large: {size}at most {MOST_PIXELS:,} pixels in all are read; make it smaller first"
+def _too_large(path, size):
+    return f"{path} is too large: {size}; at most {MOST_PIXELS:,} pixels in all are read; make it smaller first"
 
 
-def _seen(image):
+def _seen(image, name):
     """The first frame in RGB."""
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits of grey; convert("RGB") would cut off all above 255
@@ -83,6 +84,11 @@ def _seen(image):
         if values.min() < 0 or values.max() > 65535:
             raise ValueError("its grey values are not those of 16 bits")
         image = Image.fromarray((values // 257).astype(np.uint8))
+    if image.mode == "F":  # convert("RGB") would cut off all below 0 and above 255
+        values = np.asarray(image)
+        if not (values.min() >= 0 and values.max() <= 1):  # NaN is neither
+            raise _Unsuitable(f"{name} has grey values from {values.min():g} to {values.max():g}; of floats, those from 0 to 1 are read")
+        image = Image.fromarray(np.rint(255 * values).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

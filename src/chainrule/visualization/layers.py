@@ -16,19 +16,23 @@ MOST_LAYERS = 12  # that are shown unless some are named
 
 
 def find_layer(network: "Network", text: str) -> str:
-    """The name of the layer that `text` names: in full ("features.4"), or by its end ("4"), of several the outermost.
+    """The name of the layer that `text` names: in full ("features.4"), or by its end ("4"), of several that of the outermost.
 
     Raises
     ------
     ValueError
-        There is no such layer; the message has those that are spelled almost so.
+        There is no such layer, with those that are spelled almost so; or there are several, none further out than the others.
     """
     names = [name for name in network.probe.names() if name]
     fitting = [name for name in names if name == text or name.endswith(f".{text}")]
-    if fitting:
-        return min(fitting, key=lambda name: name.count("."))
-    near = difflib.get_close_matches(text, names, n=5) or names[:5]
-    raise ValueError(f"{network.name} has no layer {text!r}; it has {', '.join(near)} and others: {len(names)} in all")
+    outermost = [name for name in fitting if name.count(".") == min(name.count(".") for name in fitting)]
+    if len(outermost) > 1:
+        raise ValueError(f"{text!r} fits {len(outermost)} layers of {network.name}: {', '.join(outermost)}; name one in full")
+    if outermost:
+        return outermost[0]
+    near = difflib.get_close_matches(text, names, n=5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise ValueError(f"{network.name} has no layer {text!r}; it has {len(names)}, {names[0]} to {names[-1]}{hint}")
 
 
 def feature_maps(network: "Network", x, names: list[str] | None = None) -> dict[str, AtLayer]:
@@ -45,7 +49,7 @@ def feature_maps(network: "Network", x, names: list[str] | None = None) -> dict[
         A layer puts out no maps.
     """
     if names:
-        layers = network.probe.layers(x, [find_layer(network, name) for name in names])
+        layers = network.probe.layers(x, list(dict.fromkeys(find_layer(network, name) for name in names)))
         flat = [name for name, layer in layers.items() if layer.out.ndim != 4]
         if flat:
             raise ValueError(f"{flat[0]} puts out {layers[flat[0]].out.shape}, no maps (N, K, h, w); choose a layer before it")

@@ -86,13 +86,16 @@ def _state_dict(loaded) -> dict[str, "Tensor"]:
         raise ValueError("it holds an empty dictionary" if isinstance(loaded, dict) else f"it holds a {type(loaded).__name__}")
     for name, value in loaded.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise ValueError(f"its entry {reprlib.repr(name)} is of type {type(value).__name__}, not a tensor")
+            hint = "; if that is the state_dict, store it alone" if isinstance(value, dict) else ""
+            raise ValueError(f"its entry {reprlib.repr(name)} is of type {type(value).__name__}, not a tensor{hint}")
     return loaded
 
 
 def _from_zip(content: bytes):
     if content.count(b"PK\x01\x02") > _MOST_ENTRIES:
         raise ValueError(f"it has more than {_MOST_ENTRIES:,} entries")
+    if not zipfile.is_zipfile(io.BytesIO(content)):  # it begins as one, but has no directory, which stands at its end
+        raise EOFError
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):

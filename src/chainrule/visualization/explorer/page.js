@@ -40,12 +40,14 @@ async function show(view, given, draw, doing) {
       if (controller.signal.aborted) return false;
       if ("error" in answer) throw new Error(answer.error);
       draw(answer);
+      section?.classList.remove("stale");
     }
     say("");
     return true;
   } catch (error) {
     if (controller.signal.aborted) return false;
     say("");
+    section?.classList.add("stale");
     at("error").textContent = error instanceof TypeError ? "the explorer does not answer; was it ended in the terminal?" : error.message;
     return false;
   } finally {
@@ -62,13 +64,19 @@ function stop(view) {
   at(view)?.removeAttribute("aria-busy");
 }
 
+// An error stands until the person does something else, not until the next of several questions that one image raises.
+for (const doing of ["change", "submit", "click", "drop"]) {
+  addEventListener(doing, (event) => {
+    if (doing !== "click" || event.target.closest("button")) at("error").textContent = "";
+  }, { capture: true });
+}
+
 let fading = null;
 
 // What is done now, or what came of it, which fades after a while.
 function say(text, { fades = false } = {}) {
   clearTimeout(fading);
   at("status").textContent = text;
-  if (text) at("error").textContent = "";
   if (fades) fading = setTimeout(() => say(""), 6000);
 }
 
@@ -195,7 +203,10 @@ let looks = 0;
 async function look() {
   const mine = ++looks;
   stop("fooling");
-  for (const view of ["saliency", "activations"]) stop(view);
+  for (const view of ["saliency", "activations"]) {
+    stop(view);
+    at(view).classList.add("stale"); // what it shows is of the image before
+  }
   at("fooling").querySelector(".result").hidden = true;
   const seen = await show("scores", { network: network.name }, ({ picture: url, top, true: truth }) => {
     at("hint").hidden = true;

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.visualization.layers import first_layer
+from chainrule.visualization.layers import find_layer, first_layer
 from chainrule.visualization.networks import Network, softmax
 from chainrule.visualization.optimization import class_visualization_steps, fooling_steps
 from chainrule.visualization.pictures import data_url, extent, heat, magnified, overlay, reduced, weight_pixels
@@ -67,6 +67,7 @@ def layers(network: Network) -> list[dict[str, Any]]:
 
 def activations(network: Network, x: np.ndarray, layer: str) -> dict[str, Any]:
     """What a layer puts out: the channels with the greatest values, on one scale; of a layer without places, all units as one picture."""
+    layer = find_layer(network, layer)
     out = network.probe.layers(x, [layer])[layer].out[0]
     maps = out if out.ndim == 3 and out[0].size > 1 else _square(out.reshape(-1))[None]
     order = np.argsort(-maps.max(axis=(1, 2)), kind="stable")[:TILES]
@@ -124,6 +125,8 @@ def fooling_image_steps(network: Network, x: np.ndarray, target: int, label: int
     origin = label
     steps = fooling_steps(network.module, x, target, steps=FOOLING_STEPS, low=network.low, high=network.high, stored=network.stored)
     for step in steps:
+        if step.fooled and step.steps == 0:
+            raise ValueError(f"the image is taken for {network.class_name(target)} as it is; choose another class")
         origin = int(step.before[0].argmax()) if origin is None else origin
         pixels = _picture(network, step.x)
         difference, gain, largest = magnified(start, pixels)
