@@ -122,7 +122,7 @@ left.set(xlabel="step", ylabel="loss of the batch")
 right.plot(stats["train_acc_history"], label="batch")
 right.plot(stats["val_acc_history"], label="validation")
 right.set(xlabel="epoch", ylabel="accuracy")
-right.legend();
+right.legend()
 # %% [markdown]
 # The loss begins at log(C) and falls, in jumps, for each batch is another one. On the digits, more than nine in ten validation images should be
 # right.
@@ -226,7 +226,7 @@ for name, function in losses.items():
 plt.gcf().set_size_inches(6, 3)
 plt.xlabel("score of the label; the other class has 0")
 plt.ylabel("loss")
-plt.legend();
+plt.legend()
 # %% [markdown]
 # **Question 4.** Which of the two losses can be exactly 0? What does the other one do with a sample that is classified right by far?
 # %% [markdown] tags=["answer"]

@@ -140,7 +140,7 @@ for title, scale in scales.items():
     right.semilogy(layers, [grads[f"W{layer}"].std() for layer in layers], marker="o")
 left.set(xlabel="layer", ylabel="deviation of the hidden values")
 left.legend(title="weight_scale")
-right.set(xlabel="layer", ylabel="deviation of the weights' gradient");
+right.set(xlabel="layer", ylabel="deviation of the weights' gradient")
 # %% [markdown]
 # With weights of deviation $\sigma$, a ReLU layer with n inputs multiplies the mean square of its values by $n \sigma^2 / 2$: the sum over n terms
 # gives $n \sigma^2$, and ReLU keeps half. With $\sigma = \sqrt{2 / n}$ (He et al. 2015) it stays the same at any depth. With 0.01 the values die
@@ -156,7 +156,7 @@ for title, scale in list(scales.items())[:3]:
     plt.plot(losses, label=f"{title}: {accuracy(net, X_val, y_val):.0%} of the validation images", linewidth=0.9)
 plt.xlabel("step")
 plt.ylabel("loss")
-plt.legend(title="weight_scale");
+plt.legend(title="weight_scale")
 # %% [markdown]
 # With 0.01 the loss stays at log(C): there is no gradient to follow. The other two learn; $\sqrt{1 / n}$ has to get over smaller gradients first.
 #

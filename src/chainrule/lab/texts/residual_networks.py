@@ -142,7 +142,8 @@ def trained(network, epochs=6, lr=2e-3, seed=0):
     network.eval()
     with torch.no_grad():
         right = [
-            network(torch.from_numpy(images)).argmax(1) == torch.from_numpy(labels) for images, labels in batches(data, "val", 500, seed=None)
+            network(torch.from_numpy(images)).argmax(1) == torch.from_numpy(labels)
+            for images, labels in batches(data, "val", 500, seed=None)
         ]
     return losses, float(torch.cat(right).float().mean())
 
