@@ -34,7 +34,7 @@ class Mistake:
     Attributes
     ----------
     function : name of the function that is wrong
-    kind : what sort of mistake it is
+    kind : what sort of mistake it is, one of KINDS
     sentence : what is wrong, to the learner, in one sentence that begins in lower case
     hints : what to ask oneself, then what to do; given one by one
     code : the wrong function, for a method a class that has it; it goes with the library's other ones
@@ -42,7 +42,7 @@ class Mistake:
     """
 
     function: str
-    kind: Kind
+    kind: str
     sentence: str
     hints: tuple[str, ...]
     code: Callable[..., Any]

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Fully connected networks
 #
-# Layers that know nothing of each other can be put together to networks of any depth. In this lab you put two of them into one, write a network
-# whose depth is an argument, and look at what depth does to the gradients.
+# Layers that know nothing of each other can be put together to networks of any depth. In this lab you put two of them into one,
+# write a network whose depth is an argument, and look at what depth does to the gradients.
 #
-# You write, in `fully_connected.py`, `affine_relu_forward`, `affine_relu_backward` and `FullyConnectedNet`, of the layers in `layers.py`.
-# (Begin with those, if they are not written yet: `check()` lists what is missing.)
+# You write, in `fully_connected.py`, `affine_relu_forward`, `affine_relu_backward` and `FullyConnectedNet`, of the layers in
+# `layers.py`. (Begin with those, if they are not written yet: `check()` lists what is missing.)
 # %%
 # %load_ext autoreload
 # %autoreload 2
@@ -26,8 +26,8 @@ D, C = X_train[0].size, len(dataset.classes)
 print(f"{len(X_train)} images of shape {X_train.shape[1:]}: D = {D}, C = {C}")
 # %% [markdown]
 # ## Sandwich layers
-# Affine and ReLU come together so often that they deserve one name. Forward, `affine_relu_forward` calls the one, then the other, and keeps
-# both caches. Backward, the order is turned round: for $f(x) = g(h(x))$ the chain rule begins with the derivative of g.
+# Affine and ReLU come together so often that they deserve one name. Forward, `affine_relu_forward` calls the one, then the other,
+# and keeps both caches. Backward, the order is turned round: for $f(x) = g(h(x))$ the chain rule begins with the derivative of g.
 #
 # Write both with `from layers import affine_forward, ...` at the top of `fully_connected.py`.
 # %%
@@ -39,8 +39,9 @@ check("affine_relu_forward", "affine_relu_backward")
 # $$\{\text{affine} - \text{relu}\} \times (L - 1) - \text{affine} - \text{softmax}, \qquad
 # L_\text{total} = L_\text{softmax} + \tfrac 1 2 \lambda \sum_{l=1}^{L} \sum W_l^2 .$$
 #
-# The factor 1/2 is there for the gradient, which is then $\lambda W_l$. (The two-layer network of the first lab has none.)
-# The parameters are `W1`, `b1` to `WL`, `bL`. Forward is a loop that keeps a list of caches, backward a loop that takes them from its end.
+# The factor 1/2 is there for the gradient, which is then $\lambda W_l$. (The two-layer network of the first lab has none.) The
+# parameters are `W1`, `b1` to `WL`, `bL`. Forward is a loop that keeps a list of caches, backward a loop that takes them from its
+# end.
 #
 # Normalization and dropout, which the signature speaks of, are for later labs.
 # %%
@@ -56,22 +57,22 @@ for reg in (0.0, 3.14):
     loss, grads = net.loss(X_small, y_small)
     print(f"reg {reg}: loss {loss:.4f}")
     for name in sorted(grads):
-        measured = numerical_gradient(lambda _: net.loss(X_small, y_small)[0], net.params[name])
+        measured = numerical_gradient(lambda _, net=net: net.loss(X_small, y_small)[0], net.params[name])
         error = np.abs(grads[name] - measured).max() / np.abs(grads[name] + measured).max()
         print(f"    {name}: relative error {error:.1e}")
 # %% [markdown]
-# Relative errors of 1e-6 and less are rounding and the curvature of the loss. Now and then a unit lies so close to 0 that the measurement
-# steps over the kink of ReLU: one number is off then, in another seed another one.
+# Relative errors of 1e-6 and less are rounding and the curvature of the loss. Now and then a unit lies so close to 0 that the
+# measurement steps over the kink of ReLU: one number is off then, in another seed another one.
 #
-# **Question 1.** Do all of the hidden units get a gradient? Count the columns of `grads["W1"]` that are 0 everywhere, without `reg`, and
-# explain them.
+# **Question 1.** Do all of the hidden units get a gradient? Count the columns of `grads["W1"]` that are 0 everywhere, without
+# `reg`, and explain them.
 # %% [markdown] tags=["answer"]
-# `np.sum(~net.loss(X_small, y_small)[1]["W1"].any(axis=0))` with reg = 0. Such units are negative for all three samples: their ReLU passes no
-# gradient. With three samples that happens often; over a whole data set a unit for which it is so is dead.
+# `np.sum(~net.loss(X_small, y_small)[1]["W1"].any(axis=0))` with reg = 0. Such units are negative for all three samples: their
+# ReLU passes no gradient. With three samples that happens often; over a whole data set a unit for which it is so is dead.
 # %% [markdown]
 # ## Overfitting 50 images
-# A network that is right can learn a few images by heart: its training accuracy reaches 100 %. One that cannot has a mistake, or a wrong learning
-# rate. It takes a few seconds, and finds more mistakes than a day of training on everything.
+# A network that is right can learn a few images by heart: its training accuracy reaches 100 %. One that cannot has a mistake, or
+# a wrong learning rate. It takes a few seconds, and finds more mistakes than a day of training on everything.
 # %%
 
 
@@ -102,21 +103,22 @@ for axis, (title, (hidden_dims, weight_scale, learning_rate)) in zip(axes, setti
     axis.plot(losses)
     right = accuracy(net, X_few, y_few)
     axis.set(title=f"{title}: {right:.0%} of 50 images right", xlabel="step", ylabel="loss")
+plt.show()
 # %% [markdown]
 # Both should end with 100 %, and a loss near 0. Of images that they have not seen they know little:
 # %%
 print(f"the five layers on the validation images: {accuracy(net, X_val, y_val):.1%}")
 # %% [markdown]
-# **Question 2.** Change `weight_scale` of both networks, by factors of 10 in both directions. Which of the two is more particular about it, and
-# why?
+# **Question 2.** Change `weight_scale` of both networks, by factors of 10 in both directions. Which of the two is more particular
+# about it, and why?
 # %% [markdown] tags=["answer"]
-# The deeper one. Each layer multiplies the size of the signal by about weight_scale * sqrt(width / 2), and so does each step back with the
-# gradient; the factor comes in to the power of the depth. A factor of 10 in weight_scale is 10**2 after three layers' hidden part, and 10**4
-# after five: the scores are nearly constant and the gradients vanish, or both explode.
+# The deeper one. Each layer multiplies the size of the signal by about weight_scale * sqrt(width / 2), and so does each step back
+# with the gradient; the factor comes in to the power of the depth. A factor of 10 in weight_scale is 10**2 after three layers'
+# hidden part, and 10**4 after five: the scores are nearly constant and the gradients vanish, or both explode.
 # %% [markdown]
 # ## Vanishing and exploding gradients
-# Ten hidden layers, and four scales of the weights. The picture shows the size of the hidden values on their way forward, and of the
-# gradients of the weights, layer by layer. Before you run it: which scale would you choose?
+# Ten hidden layers, and four scales of the weights. The picture shows the size of the hidden values on their way forward, and of
+# the gradients of the weights, layer by layer. Before you run it: which scale would you choose?
 # %%
 depth, width = 10, 100
 scales = {
@@ -141,14 +143,22 @@ for title, scale in scales.items():
 left.set(xlabel="layer", ylabel="deviation of the hidden values")
 left.legend(title="weight_scale")
 right.set(xlabel="layer", ylabel="deviation of the weights' gradient")
+plt.show()
 # %% [markdown]
-# With weights of deviation $\sigma$, a ReLU layer with n inputs multiplies the mean square of its values by $n \sigma^2 / 2$: the sum over n terms
-# gives $n \sigma^2$, and ReLU keeps half. With $\sigma = \sqrt{2 / n}$ (He et al. 2015) it stays the same at any depth. With 0.01 the values die
-# out on the way forward, and the gradients with them; with 0.3 they grow to thousands.
+# With weights of deviation $\sigma$, a ReLU layer with n inputs multiplies the mean square of its values by $n \sigma^2 / 2$: the
+# sum over n terms gives $n \sigma^2$, and ReLU keeps half. With $\sigma = \sqrt{2 / n}$ (He et al. 2015) it stays the same at any
+# depth. With 0.01 the values die out on the way forward, and the gradients with them; with 0.3 they grow to thousands.
 #
+# **Question 3.** In the right picture all curves are nearly flat: the gradient has the same size in the first layer as in the
+# last hidden one, though it shrinks on its way back in the same way as the values do on theirs forward. Why?
+# %% [markdown] tags=["answer"]
+# The gradient of a layer's weights is the product of the values that come in and of the gradient of what goes out. With a factor
+# f for each layer, the values have the size $f^{l-1}$ in layer l, and the gradient $f^{L-l}$: the product is $f^{L-1}$ in all of
+# them. It vanishes, or explodes, with the depth of the network, not with the place in it.
+# %% [markdown]
 # Does it matter for learning?
 # %%
-plt.figure(figsize=(6, 3))
+plt.figure(figsize=(7, 3.5))
 for title, scale in list(scales.items())[:3]:
     np.random.seed(0)
     net = FullyConnectedNet([width] * depth, D, C, weight_scale=scale, dtype=np.float64)
@@ -156,15 +166,18 @@ for title, scale in list(scales.items())[:3]:
     plt.plot(losses, label=f"{title}: {accuracy(net, X_val, y_val):.0%} of the validation images", linewidth=0.9)
 plt.xlabel("step")
 plt.ylabel("loss")
-plt.legend(title="weight_scale")
+plt.legend(title="weight_scale", loc="upper left", bbox_to_anchor=(1, 1))
+plt.show()
 # %% [markdown]
-# With 0.01 the loss stays at log(C): there is no gradient to follow. The other two learn; $\sqrt{1 / n}$ has to get over smaller gradients first.
+# With 0.01 the loss stays at log(C): there is no gradient to follow. The other two learn; $\sqrt{1 / n}$ has to get over smaller
+# gradients first.
 #
-# **Question 3.** And with 0.3? Try it, with smaller learning rates, too. What does the loss look like at the first step, and why?
+# **Question 4.** And with 0.3? Try it, with smaller learning rates, too. What does the loss look like at the first step, and why?
 # %% [markdown] tags=["answer"]
-# The scores are in the thousands from the start, so that the softmax puts all probability on a class at random: the loss is in the hundreds or
-# more instead of log(C), and the gradients of the first layers are just as large. A step of 0.02 throws the weights so far that the units die or the
-# numbers overflow; with a rate some thousand times smaller the loss falls, slowly, from its high start.
+# The scores are in the thousands from the start, so that the softmax puts all probability on one class, a wrong one more often
+# than not: the loss is some 6000 instead of log(C), and the gradients are as large. A step with 0.02 throws the weights so far
+# that the numbers overflow. With a rate of 2e-4 the loss falls from there, and the network learns, but in 300 steps less well
+# than from a good start.
 # %% [markdown]
 # ## All of the data
 # Three layers, a little `reg`, all training images.
@@ -175,26 +188,24 @@ losses = train(net, X_train, y_train, learning_rate=0.1, steps=800, batch_size=5
 print(f"training {accuracy(net, X_train, y_train):.1%}, validation {accuracy(net, X_val, y_val):.1%}")
 # %% [markdown]
 # ## Questions
-# **Question 4.** Put a sigmoid in place of ReLU in ten layers: its slope is 1/4 at most. By which factor does the gradient shrink on its
-# way through the ten activations alone, at least?
+# **Question 5.** Put a sigmoid in place of ReLU in ten layers: its slope is 1/4 at most. By which factor does the gradient shrink
+# on its way through the ten activations alone, at least?
 # %% [markdown] tags=["answer"]
-# By $(1/4)^{10}$, about 1e-6: the first layers learn a million times more slowly than the last one, unless the weights are so large that they
-# make up for it, and then the sigmoids saturate and their slopes are smaller still. That is why deep networks use ReLU, or normalize
-# between the layers.
+# By $(1/4)^{10}$, about 1e-6: the first layers learn a million times more slowly than the last one, unless the weights are so
+# large that they make up for it, and then the sigmoids saturate and their slopes are smaller still. That is why deep networks use
+# ReLU, or normalize between the layers.
 # %% [markdown]
-# **Question 5.** Two of the three sizes below are of a network that overfits 50 images with a loss of 0; the third cannot, whatever one does.
-# Which one is it? (a) no hidden layer, D = 3072; (b) one hidden layer with 1 unit, D = 3072, C = 10; (c) one hidden layer with 200 units, D = 64.
+# **Question 6.** You try to overfit 50 images, and the loss stays at log(C), all steps long. Name three possible reasons, and how
+# you would tell them apart.
 # %% [markdown] tags=["answer"]
-# (b): everything has to pass through one number h >= 0, and the scores are straight lines in it. A class can win in one interval of h only, so
-# the 50 images would have to lie in the order of their classes, and all with h = 0 get the same scores. A loss of 0 would need the
-# first layer to put 50 images in that order, which a linear map in 3072 dimensions can do (there are more weights than images), but
-# then the ten lines have to win one after the other by large margins: with h > 0 and slopes of growing size they can, for finite margins, so
-# accuracy 100 % is possible in principle, while gradient descent does not find it: the single ReLU dies or mixes the classes. (a) separates any 50
-# images in general position, for D is larger than 50, and (c) has 200 units for 50 images.
+# The weights are so small, for this depth, that there are no gradients: look at their size, layer by layer, as above. The
+# learning rate is too small: the loss falls, but in the fifth digit; multiply it by 10 until it does more. A backward pass is
+# wrong: the numerical gradient of a small network tells. Images and labels do not belong together, for they were drawn on their
+# own: the gradients are right, and the loss of a single sample, repeated, does fall.
 # %% [markdown]
-# **Question 6.** Where, in `FullyConnectedNet.loss`, would a batch normalization go, and what else would have to be kept for it?
+# **Question 7.** Where, in `FullyConnectedNet.loss`, would a batch normalization go, and what else would have to be kept for it?
 # %% [markdown] tags=["answer"]
-# Between the affine layer and ReLU of every hidden layer. It has parameters of its own, gamma and beta for each, its cache, and running averages
-# that are kept from call to call and used when there are no labels. Dropout would follow ReLU.
+# Between the affine layer and ReLU of every hidden layer. It has parameters of its own, gamma and beta for each, its cache, and
+# running averages that are kept from call to call and used when there are no labels. Dropout would follow ReLU.
 # %%
 check()
