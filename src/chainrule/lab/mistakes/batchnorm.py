@@ -419,7 +419,7 @@ class Parts:
 
 
 def wrong_dx(size, other, elements):
-    """What goes wrong in dx of a normalization: (kind, sentence, hints, dx), dx a function of `Parts`.
+    """What goes wrong in dx of a normalization: (kind, sentence, hints, dx), dx a function of `Parts`; constant statistics come first.
 
     Parameters
     ----------
@@ -431,6 +431,12 @@ def wrong_dx(size, other, elements):
     return (
         (
             "missing-term",
+            f"dx takes mean and variance for constants; both depend on every {elements} that they are taken of",
+            (f"Does the mean change when one {elements} does?", "Two more terms belong to dx: through the mean, and through the variance."),
+            lambda p: p.dx_hat / p.std,
+        ),
+        (
+            "missing-term",
             "dx leaves out that the mean depends on x: - mean(dx_hat) / std is missing",
             (three_ways, "x_centred = x - mean(x): dx = dx_centred - mean(dx_centred)"),
             lambda p: (p.dx_hat - p.x_hat * p.second) / p.std,
@@ -440,12 +446,6 @@ def wrong_dx(size, other, elements):
             "dx leaves out that the variance depends on x: - x_hat * mean(dx_hat * x_hat) / std is missing",
             (three_ways, f"std is a function of every {elements}: go through it, too."),
             lambda p: (p.dx_hat - p.first) / p.std,
-        ),
-        (
-            "missing-term",
-            f"dx takes mean and variance for constants; both depend on every {elements} that they are taken of",
-            (f"Does the mean change when one {elements} does?", "Two more terms belong to dx: through the mean, and through the variance."),
-            lambda p: p.dx_hat / p.std,
         ),
         (
             "missing-term",
@@ -705,13 +705,13 @@ WRONG_PARAMETERS = (
 )
 
 
-def with_dx(dx):
-    """`batchnorm_backward` with another dx in mode 'train'."""
+def with_dx(dx, *, heeding=True):
+    """`batchnorm_backward` with another dx, in mode 'train' alone if it is `heeding` the mode."""
 
     def backward(dout, cache):
         mode, x_hat, std, gamma = cache
         right = batchnorm_backward(dout, cache)
-        return right if mode == "test" else (dx(Parts(dout, x_hat, std, gamma, 0)), *right[1:])
+        return right if mode == "test" and heeding else (dx(Parts(dout, x_hat, std, gamma, 0)), *right[1:])
 
     return backward
 
@@ -755,12 +755,22 @@ def caching(what):
 
 OF_EACH_BACKWARD = (
     *((*told, with_dx(dx)) for *told, dx in wrong_dx("N", "D", "sample")),
+    *(
+        (kind, f"{sentence}; and mode 'test', where mean and variance are constants, is not told apart", hints, with_dx(dx, heeding=False))
+        for kind, sentence, hints, dx in wrong_dx("N", "D", "sample")[1:]
+    ),
     *((*told, with_parameters(parameters)) for *told, parameters in WRONG_PARAMETERS),
     (
         "mode",
         "after a forward pass in mode 'test' dx still goes through mean and variance of the batch, which are constants there",
         ("Does out depend on the mean of this batch in mode 'test'?", "Keep the mode in the cache; dx = dout * gamma / std there."),
         lambda dout, cache: batchnorm_backward(dout, ("train", *cache[1:])),
+    ),
+    (
+        "mode",
+        "after a forward pass in mode 'test' dx still has the terms of mean and variance, which are constants there: dx = dx_hat / std",
+        ("Does out depend on the mean of this batch in mode 'test'?", "Keep the mode in the cache; dx = dout * gamma / std there."),
+        with_dx(lambda p: (p.dx_hat - p.first - p.x_hat * p.second) / p.std, heeding=False),
     ),
     (
         "mode",
