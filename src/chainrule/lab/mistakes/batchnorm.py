@@ -75,6 +75,34 @@ def with_defaults(**settings):
     return deaf
 
 
+def unbiased_variance(x, gamma, beta, bn_param):
+    return forward(x, gamma, beta, bn_param, var=lambda x, mean: x.var(axis=0, ddof=1) if len(x) > 1 else x.var(axis=0))
+
+
+def eps_outside_the_root(x, gamma, beta, bn_param):
+    return forward(x, gamma, beta, bn_param, std=lambda var, eps: np.sqrt(var) + eps)
+
+
+def without_eps(x, gamma, beta, bn_param):
+    return forward(x, gamma, beta, bn_param, std=lambda var, eps: np.sqrt(var))
+
+
+def without_the_root(x, gamma, beta, bn_param):
+    return forward(x, gamma, beta, bn_param, std=lambda var, eps: var + eps)
+
+
+def momentum_of_the_new(x, gamma, beta, bn_param):
+    return forward(x, gamma, beta, bn_param, keep=lambda momentum, past, new: (1 - momentum) * past + momentum * new)
+
+
+def averages_not_kept(x, gamma, beta, bn_param):
+    return forward(x, gamma, beta, dict(bn_param))
+
+
+def batch_statistics_in_test_mode(x, gamma, beta, bn_param):
+    return forward(x, gamma, beta, bn_param, taken=lambda mode, batch, running: batch)
+
+
 def over_the_features(x, gamma, beta, bn_param):
     std = np.sqrt(x.var(axis=1, keepdims=True) + bn_param.get("eps", 1e-5))
     x_hat = (x - x.mean(axis=1, keepdims=True)) / std
@@ -119,21 +147,19 @@ FORWARD = catalogue(
         "wrong-statistic",
         "the variance is the unbiased one, divided by N - 1; batch norm divides by N",
         ("By what is the sum of squares divided, and by what in the paper's algorithm 1?", "np.var divides by N unless ddof says else."),
-        lambda x, gamma, beta, bn_param: forward(
-            x, gamma, beta, bn_param, var=lambda x, mean: x.var(axis=0, ddof=1) if len(x) > 1 else x.var(axis=0)
-        ),
+        unbiased_variance,
     ),
     (
         "numerics",
         "eps is added to the standard deviation, outside the root; it belongs to the variance: sqrt(var + eps)",
         ("Look where eps stands in algorithm 1 of the paper.", "std = np.sqrt(var + eps)"),
-        lambda x, gamma, beta, bn_param: forward(x, gamma, beta, bn_param, std=lambda var, eps: np.sqrt(var) + eps),
+        eps_outside_the_root,
     ),
     (
         "missing-term",
         "eps is not added to the variance; a feature that is constant over the batch divides by 0",
         ("What is the variance of a feature that is the same in all samples?", 'bn_param.get("eps", 1e-5) belongs to the variance.'),
-        lambda x, gamma, beta, bn_param: forward(x, gamma, beta, bn_param, std=lambda var, eps: np.sqrt(var)),
+        without_eps,
     ),
     (
         "mode",
@@ -157,7 +183,7 @@ FORWARD = catalogue(
         "wrong-statistic",
         "x is divided by the variance; it has to be divided by its root, the standard deviation",
         ("Which unit has the variance of x, if x is in metres?", "x_hat = (x - mean) / np.sqrt(var + eps)"),
-        lambda x, gamma, beta, bn_param: forward(x, gamma, beta, bn_param, std=lambda var, eps: var + eps),
+        without_the_root,
     ),
     (
         "mode",
@@ -249,9 +275,7 @@ FORWARD = catalogue(
         "state",
         "momentum weighs the new batch in the running averages; here it weighs the past: momentum * running + (1 - momentum) * batch",
         ("With momentum 0.9, how much of the running mean should be left after one batch?", "PyTorch has it the other way round."),
-        lambda x, gamma, beta, bn_param: forward(
-            x, gamma, beta, bn_param, keep=lambda momentum, past, new: (1 - momentum) * past + momentum * new
-        ),
+        momentum_of_the_new,
     ),
     (
         "state",
@@ -339,7 +363,7 @@ FORWARD = catalogue(
         "mode",
         "in mode 'test' x is normalized with mean and variance of the batch; the running averages are what they are kept for",
         ("What would happen to a single image at test time?", 'Use bn_param["running_mean"] and bn_param["running_var"] there.'),
-        lambda x, gamma, beta, bn_param: forward(x, gamma, beta, bn_param, taken=lambda mode, batch, running: batch),
+        batch_statistics_in_test_mode,
     ),
     (
         "mode",
@@ -367,7 +391,7 @@ FORWARD = catalogue(
         "state",
         "the running averages are not written back into bn_param, so the next batch and the test do not find them",
         ("Where does the next call find the averages?", 'bn_param["running_mean"] = running_mean, and the same for the variance.'),
-        lambda x, gamma, beta, bn_param: forward(x, gamma, beta, dict(bn_param)),
+        averages_not_kept,
     ),
     (
         "mutation",
@@ -419,7 +443,7 @@ class Parts:
 
 
 def wrong_dx(size, other, elements):
-    """What goes wrong in dx of a normalization: (kind, sentence, hints, dx), dx a function of `Parts`.
+    """What goes wrong in dx of a normalization: (kind, sentence, hints, dx), dx a function of `Parts`; constant statistics come first.
 
     Parameters
     ----------
@@ -431,6 +455,12 @@ def wrong_dx(size, other, elements):
     return (
         (
             "missing-term",
+            f"dx takes mean and variance for constants; both depend on every {elements} that they are taken of",
+            (f"Does the mean change when one {elements} does?", "Two more terms belong to dx: through the mean, and through the variance."),
+            lambda p: p.dx_hat / p.std,
+        ),
+        (
+            "missing-term",
             "dx leaves out that the mean depends on x: - mean(dx_hat) / std is missing",
             (three_ways, "x_centred = x - mean(x): dx = dx_centred - mean(dx_centred)"),
             lambda p: (p.dx_hat - p.x_hat * p.second) / p.std,
@@ -440,12 +470,6 @@ def wrong_dx(size, other, elements):
             "dx leaves out that the variance depends on x: - x_hat * mean(dx_hat * x_hat) / std is missing",
             (three_ways, f"std is a function of every {elements}: go through it, too."),
             lambda p: (p.dx_hat - p.first) / p.std,
-        ),
-        (
-            "missing-term",
-            f"dx takes mean and variance for constants; both depend on every {elements} that they are taken of",
-            (f"Does the mean change when one {elements} does?", "Two more terms belong to dx: through the mean, and through the variance."),
-            lambda p: p.dx_hat / p.std,
         ),
         (
             "missing-term",
@@ -705,13 +729,13 @@ WRONG_PARAMETERS = (
 )
 
 
-def with_dx(dx):
-    """`batchnorm_backward` with another dx in mode 'train'."""
+def with_dx(dx, *, heeding=True):
+    """`batchnorm_backward` with another dx, in mode 'train' alone if it is `heeding` the mode."""
 
     def backward(dout, cache):
         mode, x_hat, std, gamma = cache
         right = batchnorm_backward(dout, cache)
-        return right if mode == "test" else (dx(Parts(dout, x_hat, std, gamma, 0)), *right[1:])
+        return right if mode == "test" and heeding else (dx(Parts(dout, x_hat, std, gamma, 0)), *right[1:])
 
     return backward
 
@@ -724,6 +748,51 @@ def with_parameters(parameters):
         return batchnorm_backward(dout, cache)[0], *parameters(Parts(dout, x_hat, std, gamma, 0))
 
     return backward
+
+
+# for normalizations that are made of this one
+
+
+def mean_as_constant(dout, cache):
+    mode, x_hat, std, gamma = cache
+    dx, dgamma, dbeta = batchnorm_backward(dout, cache)
+    if mode == "train":
+        dx = gamma / std * (dout - x_hat * (dout * x_hat).mean(axis=0))
+    return dx, dgamma, dbeta
+
+
+def variance_as_constant(dout, cache):
+    mode, _, std, gamma = cache
+    dx, dgamma, dbeta = batchnorm_backward(dout, cache)
+    if mode == "train":
+        dx = gamma / std * (dout - dout.mean(axis=0))
+    return dx, dgamma, dbeta
+
+
+def statistics_as_constants(dout, cache):
+    _, _, std, gamma = cache
+    _, dgamma, dbeta = batchnorm_backward(dout, cache)
+    return dout * gamma / std, dgamma, dbeta
+
+
+def without_gamma(dout, cache):
+    mode, x_hat, std, gamma = cache
+    dx, _, _ = batchnorm_backward(dout, (mode, x_hat, std, np.ones_like(gamma)))
+    return dx, *batchnorm_backward(dout, cache)[1:]
+
+
+def without_the_deviation(dout, cache):
+    dx, dgamma, dbeta = batchnorm_backward(dout, cache)
+    return dx * cache[2], dgamma, dbeta
+
+
+def dgamma_without_x_hat(dout, cache):
+    dx, _, dbeta = batchnorm_backward(dout, cache)
+    return dx, dout.sum(axis=0), dbeta
+
+
+def test_mode_as_training(dout, cache):
+    return batchnorm_backward(dout, ("train", *cache[1:]))
 
 
 def in_test_mode(dx):
@@ -755,12 +824,22 @@ def caching(what):
 
 OF_EACH_BACKWARD = (
     *((*told, with_dx(dx)) for *told, dx in wrong_dx("N", "D", "sample")),
+    *(
+        (kind, f"{sentence}; and mode 'test', where mean and variance are constants, is not told apart", hints, with_dx(dx, heeding=False))
+        for kind, sentence, hints, dx in wrong_dx("N", "D", "sample")[1:]
+    ),
     *((*told, with_parameters(parameters)) for *told, parameters in WRONG_PARAMETERS),
     (
         "mode",
         "after a forward pass in mode 'test' dx still goes through mean and variance of the batch, which are constants there",
         ("Does out depend on the mean of this batch in mode 'test'?", "Keep the mode in the cache; dx = dout * gamma / std there."),
         lambda dout, cache: batchnorm_backward(dout, ("train", *cache[1:])),
+    ),
+    (
+        "mode",
+        "after a forward pass in mode 'test' dx still has the terms of mean and variance, which are constants there: dx = dx_hat / std",
+        ("Does out depend on the mean of this batch in mode 'test'?", "Keep the mode in the cache; dx = dout * gamma / std there."),
+        with_dx(lambda p: (p.dx_hat - p.first - p.x_hat * p.second) / p.std, heeding=False),
     ),
     (
         "mode",
