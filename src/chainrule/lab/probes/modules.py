@@ -217,6 +217,8 @@ PROBES = {
         Probe("one step of SGD", trained(1, lr=0.5), {"N": 6}),
         Probe("3 steps of SGD with momentum", trained(3, lr=0.2, momentum=0.9, seed=2), {"N": 6}, "from the second step on", "state"),
         Probe("3 steps of Adam", trained(3, optimizer="Adam", lr=0.1, seed=3), {"N": 6}, "with Adam", "state"),
-        Probe("an optimizer of the last layer alone", a_part_is_frozen, {"N": 5}, "where the optimizer has a part of the parameters", "state"),
+        Probe(
+            "an optimizer of the last layer alone", a_part_is_frozen, {"N": 5}, "where the optimizer has a part of the parameters", "state"
+        ),
     ),
 }

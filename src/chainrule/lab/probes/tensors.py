@@ -163,7 +163,9 @@ PROBES = {
         Probe("2 samples of 2 features", network("two_layer_fc", np.array(SMALL[0]), SMALL[1], ("dw1", "dw2")), {"N": 2, "D": 2}),
         Probe("5 samples of 4 features", two_layer((5, 4), 7, 3), {"N": 5, "D": 4}),
         Probe("one sample", two_layer((1, 4), 6, 3, 1), {"N": 1, "D": 4}, "for a single sample", "broadcasting"),
-        Probe("images (3, 2, 4)", two_layer((2, 3, 2, 4), 5, 3, 2), {"N": 2, "D": 24}, "for images, which have more than one axis", "shape"),
+        Probe(
+            "images (3, 2, 4)", two_layer((2, 3, 2, 4), 5, 3, 2), {"N": 2, "D": 24}, "for images, which have more than one axis", "shape"
+        ),
     ),
     "three_layer_convnet": (
         Probe("2 images of 4 x 3", convnet(2, 4, 3, 2, 3, 4), {"N": 2}),
@@ -183,7 +185,11 @@ PROBES = {
         Probe("in float64", zeros((3,), "float64"), {}, "in float64", "dtype"),
     ),
     "sgd_step": (
-        Probe("2 samples, 2 features, learning rate 1", steps(SMALL[0], [np.eye(2), np.array([[1.0, 0.0], [0.0, 2.0]])], [0, 1], 1.0), {"N": 2}),
+        Probe(
+            "2 samples, 2 features, learning rate 1",
+            steps(SMALL[0], [np.eye(2), np.array([[1.0, 0.0], [0.0, 2.0]])], [0, 1], 1.0),
+            {"N": 2},
+        ),
         Probe("5 samples, learning rate 0.1", sgd(5, 4, 3, 6, 0.1), {"N": 5}),
         Probe("3 steps, one after the other", sgd(4, 3, 5, 2, 0.5, 3, 1), {"N": 4}, "from the second step on", "state"),
         Probe("one sample", sgd(1, 3, 2, 4, 0.2, 1, 2), {"N": 1}),
