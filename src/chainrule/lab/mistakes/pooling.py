@@ -24,7 +24,7 @@ def forward(x, pool_param, *, sides=None, count=places, start=None, reduce=None)
     height, width, stride = pool_param["pool_height"], pool_param["pool_width"], pool_param["stride"]
     if sides is not None:
         height, width = sides(height, width)
-    out = np.empty((*x.shape[:2], count(x.shape[2], height, stride), count(x.shape[3], width, stride)), x.dtype)
+    out: np.ndarray = np.empty((*x.shape[:2], count(x.shape[2], height, stride), count(x.shape[3], width, stride)), x.dtype)
     for i in range(out.shape[2]):
         for j in range(out.shape[3]):
             row, column = (i * stride, j * stride) if start is None else start(i, j, stride, height, width)
@@ -76,7 +76,7 @@ def columns_without_stride(x, pool_param):
 def sides_as_stride(x, pool_param):
     height, width, stride = pool_param["pool_height"], pool_param["pool_width"], pool_param["stride"]
     N, C, H, W = x.shape
-    out = np.empty((N, C, (H - height) // height + 1, (W - width) // width + 1), x.dtype)
+    out: np.ndarray = np.empty((N, C, (H - height) // height + 1, (W - width) // width + 1), x.dtype)
     for i in range(out.shape[2]):
         for j in range(out.shape[3]):
             out[:, :, i, j] = x[:, :, i * height : (i + 1) * height, j * width : (j + 1) * width].max(axis=(2, 3))
@@ -270,14 +270,14 @@ def first_maximum(window):
     return (np.arange(flat.shape[2]) == flat.argmax(axis=2)[..., None]).reshape(window.shape)
 
 
-def backward(dout, cache, *, share=None, start=None, add=True):
+def backward(dout, cache, *, share=None, start=None, keep="sum"):
     """`max_pool_backward_naive`, with one of its steps put in.
 
     Parameters
     ----------
     share : (window, dout of it (N, C, 1, 1)) -> its gradient
     start : (i, j, stride, height, width) -> first row and column of the window
-    add : "pixels" writes into the pixels of the maxima, "windows" into all pixels of the window, where True adds
+    keep : the "sum" of all windows; or of the last one its maxima ("pixels"), or all its pixels ("windows")
     """
     x, pool_param = cache
     height, width, stride = pool_param["pool_height"], pool_param["pool_width"], pool_param["stride"]
@@ -288,9 +288,9 @@ def backward(dout, cache, *, share=None, start=None, add=True):
             inside = (slice(None), slice(None), slice(row, row + height), slice(column, column + width))
             window, upstream = x[inside], dout[:, :, i : i + 1, j : j + 1]
             back = first_maximum(window) * upstream if share is None else share(window, upstream)
-            if add is True:
+            if keep == "sum":
                 dx[inside] += back
-            elif add == "windows":
+            elif keep == "windows":
                 dx[inside] = back
             else:
                 dx[inside] = np.where(first_maximum(window), back, dx[inside])
@@ -318,11 +318,11 @@ def first_by_columns(dout, cache):
 
 
 def overwritten_pixels(dout, cache):
-    return backward(dout, cache, add="pixels")
+    return backward(dout, cache, keep="pixels")
 
 
 def overwritten_windows(dout, cache):
-    return backward(dout, cache, add="windows")
+    return backward(dout, cache, keep="windows")
 
 
 def spread_evenly(dout, cache):

@@ -7,7 +7,7 @@ from chainrule.lab.probing import Probe, pair, results
 __all__ = ["PROBES"]
 
 
-def inputs(N, C, H, W, F, KH, KW, seed=0, dtype=np.float64):
+def inputs(N, C, H, W, F, KH, KW, seed=0, dtype: type = np.float64):
     """x (N, C, H, W), w (F, C, KH, KW), b (F,); b is not near 0."""
     rng = np.random.default_rng(seed)
     x, w = 0.5 + rng.standard_normal((N, C, H, W)), 0.2 + rng.standard_normal((F, C, KH, KW))

@@ -7,7 +7,7 @@ from chainrule.lab.probing import Probe, pair, results
 __all__ = ["PROBES"]
 
 
-def numbers(*shape, seed=0, dtype=np.float64):
+def numbers(*shape, seed=0, dtype: type = np.float64):
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 

@@ -7,7 +7,7 @@ from chainrule.lab.probing import Probe, pair, results
 __all__ = ["PROBES", "inputs"]
 
 
-def inputs(N, C, H, W, seed=0, dtype=np.float64):
+def inputs(N, C, H, W, seed=0, dtype: type = np.float64):
     """x (N, C, H, W), gamma and beta (C,), dout like x; none of them near 0 or 1 on the whole, each channel on a scale of its own."""
     rng = np.random.default_rng(seed)
     scales = np.linspace(1.5, 4, C)[:, None, None]

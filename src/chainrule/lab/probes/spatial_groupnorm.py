@@ -8,9 +8,9 @@ from chainrule.lab.probing import Probe, pair, results
 __all__ = ["PROBES"]
 
 
-def inputs(*sizes, seed=0, dtype=np.float64):
+def inputs(N, C, H, W, seed=0, dtype: type = np.float64):
     """x (N, C, H, W), gamma and beta (1, C, 1, 1), dout like x."""
-    x, gamma, beta, dout = spatial_batchnorm.inputs(*sizes, seed, dtype)
+    x, gamma, beta, dout = spatial_batchnorm.inputs(N, C, H, W, seed, dtype)
     return x, gamma[None, :, None, None], beta[None, :, None, None], dout
 
 

@@ -1,6 +1,8 @@
 """Probes of the three-layer convolutional network: its parameters, then scores, loss and gradients for parameters set by hand."""
 # ruff: noqa: NPY002 - weights come from NumPy's global generator
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.lab.probing import ContractError, Probe, results
@@ -18,7 +20,7 @@ def initial(**options):
         model = functions.ThreeLayerConvNet(**options)
         params = {name: np.asarray(model.params[name]) if name in model.params else None for name in NAMES}
         scale = options.get("weight_scale", 1e-3)
-        seen = {f"shape of {name}": None if value is None else np.array(value.shape) for name, value in params.items()}
+        seen: dict[str, Any] = {f"shape of {name}": None if value is None else np.array(value.shape) for name, value in params.items()}
         for name, value in params.items():
             if name.startswith("b"):
                 seen[f"sum of the squares of {name}"] = None if value is None else np.sum(value.astype(float) ** 2)
@@ -62,7 +64,7 @@ def data(image, classes, N, seed):
     return rng.standard_normal((N, *image)), rng.integers(classes, size=N)
 
 
-def scores(image, filters, size, hidden, classes, N, dtype=np.float64, seed=0):
+def scores(image, filters, size, hidden, classes, N, dtype: type = np.float64, seed=0):
     def observed(functions):
         model = network(functions, image, filters, size, hidden, classes, 0.0, dtype, seed)
         return results("ThreeLayerConvNet.loss", model.loss(data(image, classes, N, seed)[0]), "scores")
@@ -70,7 +72,7 @@ def scores(image, filters, size, hidden, classes, N, dtype=np.float64, seed=0):
     return observed
 
 
-def gradients(image, filters, size, hidden, classes, N, reg=0.0, dtype=np.float64, seed=0):
+def gradients(image, filters, size, hidden, classes, N, reg=0.0, dtype: type = np.float64, seed=0):
     def observed(functions):
         model = network(functions, image, filters, size, hidden, classes, reg, dtype, seed)
         found = results("ThreeLayerConvNet.loss", model.loss(*data(image, classes, N, seed)), "loss", "grads")
