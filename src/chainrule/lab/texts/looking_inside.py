@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Looking inside
 #
-# In training the image is given, and the gradient changes the weights. Turn it round: the weights stay, and the gradient says what the *image*
-# would have to be. Three questions can be asked so:
+# In training the image is given, and the gradient changes the weights. Turn it round: the weights stay, and the
+# gradient says what the *image* would have to be. Three questions can be asked so:
 #
 # | question | method |
 # | --- | --- |
@@ -89,7 +89,7 @@ def picture(image):
 def show(images, titles, maps=(), size=1.9):
     """Images in a row, and below them maps, if there are any."""
     rows = 2 if len(maps) else 1
-    figure, axes = plt.subplots(rows, len(images), figsize=(size * len(images), size * rows), squeeze=False)
+    _, axes = plt.subplots(rows, len(images), figsize=(size * len(images), size * rows), squeeze=False)
     for column, (image, title) in enumerate(zip(images, titles, strict=True)):
         axes[0, column].imshow(picture(image), cmap="gray")
         axes[0, column].set_title(title, fontsize=10)
@@ -109,8 +109,8 @@ show(X, [classes[label] for label in y])
 # How much does the score $s_y$ of the right class change when a pixel does? To first order by the gradient, and per pixel there are as many
 # as channels (Simonyan et al. 2014):
 # $$M_{ij} = \max_c \left| \frac{\partial s_y}{\partial X_{cij}} \right|$$
-# All images of a batch can be done at once: an image's score depends on that image alone, so the gradient of the *sum* of their scores has each
-# one's own gradient in its place.
+# All images of a batch can be done at once: an image's score depends on that image alone, so the gradient of the *sum*
+# of their scores has each one's own gradient in its place.
 
 # %%
 check("compute_saliency_maps")
@@ -122,8 +122,8 @@ maps = compute_saliency_maps(X, y, model)
 show(X, [classes[label] for label in y], maps)
 
 # %% [markdown]
-# Bright pixels are those where a small change moves the score most. They need not be where the stroke is: for a digit, ink that is *not* there
-# says as much as ink that is.
+# Bright pixels are those where a small change moves the score most. They need not be where the stroke is: for a digit,
+# ink that is *not* there says as much as ink that is.
 #
 # The next cell tests what a map promises. It moves each image along the gradient's sign in its most salient tenth of pixels, and then in
 # as many chosen by chance. Before you run it: which changes the score more?
@@ -151,20 +151,22 @@ for index in range(len(X)):
     print(f"{classes[y[index]]:<12} salient pixels {most:+.2f}   as many others {chance:+.2f}")
 
 # %% [markdown]
-# **Question 1.** The gradient of the score is taken, not that of the probability after softmax, nor that of the loss. What would a map of the loss show
-# for an image that the network is sure about?
+# **Question 1.** The gradient of the score is taken, not that of the probability after softmax, nor that of the loss.
+# What would a map of the loss show for an image that the network is sure about?
 
 # %% [markdown] tags=["answer"]
-# **Answer.** The gradient of the loss with respect to the scores is $p - \text{onehot}(y)$, which is near 0 where the network is sure: the map would be
-# nearly black, and what is left in it would be rounding and the class that comes second. The probability has the same factor $p_y (1 - p_y)$. The score itself
-# does not saturate. Moreover the probability also rises when other scores fall, so its map mixes the evidence for $y$ with that against others.
+# **Answer.** The gradient of the loss with respect to the scores is $p - \text{onehot}(y)$, which is near 0 where the
+# network is sure: the map would be nearly black, and what is left in it would be rounding and the class that comes
+# second. The probability has the same factor $p_y (1 - p_y)$. The score itself does not saturate. Moreover the
+# probability also rises when other scores fall, so its map mixes the evidence for $y$ with that against others.
 
 # %% [markdown]
 # **Question 2.** A pixel has a gradient of 0. Does it follow that the network does not look at it?
 
 # %% [markdown] tags=["answer"]
-# **Answer.** No. The gradient speaks of small changes at this image. Where a relu is closed, or another pixel wins in a max pool, a small change has no effect,
-# a large one may: if two pixels hold the same evidence and the maximum is taken, one has the whole gradient, the other none.
+# **Answer.** No. The gradient speaks of small changes at this image. Where a relu is closed, or another pixel wins in a
+# max pool, a small change has no effect, a large one may: if two pixels hold the same evidence and the maximum is
+# taken, one has the whole gradient, the other none.
 
 # %% [markdown]
 # ## Fooling images
@@ -192,8 +194,8 @@ show([X[index], fooling[0], difference[0], 10 * difference[0]], names, size=2.4)
 print(f"length of the difference {float(difference.norm()):.2f}, of the image {float(X[index].norm()):.2f}")
 
 # %% [markdown]
-# On ImageNet nobody sees the change: it is spread over 150,000 numbers. A digit of 8 x 8 has 64, so the change is easier to see; still it is not the
-# stroke of another digit.
+# On ImageNet nobody sees the change: it is spread over 150,000 numbers. A digit of 8 x 8 has 64, so the change is
+# easier to see; still it is not the stroke of another digit.
 #
 # How many steps does each pair of digits take?
 
@@ -215,17 +217,18 @@ if NETWORK == "digits":
 # **Question 3.** What is on the diagonal, and why? Which pairs are close to one another, and does the matrix look symmetric?
 
 # %% [markdown] tags=["answer"]
-# **Answer.** 0: the target is predicted already, so no step is taken. Close pairs differ by little ink, often in one place. It is not symmetric: the way from
-# a 1 to an 8 leads through ink that has to be added, the way back through ink that has to go, and each begins at one particular image.
+# **Answer.** 0: the target is predicted already, so no step is taken. Close pairs differ by little ink, often in one
+# place. It is not symmetric: the way from a 1 to an 8 leads through ink that has to be added, the way back through ink
+# that has to go, and each begins at one particular image.
 
 # %% [markdown]
-# **Question 4.** Does the same image fool another network, trained from another seed? How would you find out, and what would it mean for a defence that
-# keeps its weights secret?
+# **Question 4.** Does the same image fool another network, trained from another seed? How would you find out, and what
+# would it mean for a defence that keeps its weights secret?
 
 # %% [markdown] tags=["answer"]
-# **Answer.** Train a second network with another seed and give it the fooling images. Usually a good part of them fools it as well, and more if the steps go on
-# for a while after the first network is fooled: both have learned much the same from the same images. Secret weights are then no defence: train
-# one's own network, fool that one, and use the images.
+# **Answer.** Train a second network with another seed and give it the fooling images. Usually a good part of them fools
+# it as well, and more if the steps go on for a while after the first network is fooled: both have learned much the same
+# from the same images. Secret weights are then no defence: train one's own network, fool that one, and use the images.
 
 # %% [markdown]
 # ## Class visualization
@@ -238,8 +241,9 @@ if NETWORK == "digits":
 check("class_visualization_update_step")
 
 # %% [markdown]
-# Gradient ascent alone ends in high frequencies. Two more things keep the image smooth: it is moved by a few pixels before each step and back after it
-# (*jitter*), and blurred now and then. And its values are kept in the range of real images.
+# Gradient ascent alone ends in high frequencies. Two more things keep the image smooth: it is moved by a few pixels
+# before each step and back after it (*jitter*), and blurred now and then. And its values are kept in the range of real
+# images.
 
 # %%
 from looking_inside import class_visualization_update_step
@@ -285,11 +289,13 @@ with torch.no_grad():
         print(f"{name:<7} mean score of the class {float(scores.mean()):6.1f}")
 
 # %% [markdown]
-# The rough images have the higher scores, and look less like the class. What the network answers to and what we see are two things.
+# The rough images have far higher scores, and are noisier: on ImageNet a class is hard to find in them. What the
+# network answers to and what we see are two things.
 #
 # **Question 5.** What does the penalty do? Try `l2_reg` 0 and 1, and say what becomes of the pixels at the border of a digit.
 
 # %% [markdown] tags=["answer"]
-# **Answer.** It pulls every pixel to 0, the mean of the training images, so that only pixels stay away from it that pay for it in score. With 0 the background fills with whatever
-# raises the score a little, up to the limits of the range; with 1 the penalty is stronger than the score, and the image fades to grey. At
-# the border digits of this data set have hardly any ink, so the weights there were hardly trained: without a penalty the border is noise.
+# **Answer.** It pulls every pixel to 0, the mean of the training images, so that only pixels stay away from it that pay
+# for it in score. With 0 the background fills with whatever raises the score a little, up to the limits of the range;
+# with 1 the penalty is stronger than the score, and the image fades to grey. At the border digits of this data set have
+# hardly any ink, so the weights there were hardly trained: without a penalty the border is noise.

@@ -24,7 +24,6 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from chainrule.data import batches, load
@@ -63,8 +62,8 @@ def accuracy(network, split="val"):
 #
 # A tensor with `requires_grad=True` is a leaf of the record: what is computed from it remembers how. For
 # $$f(w) = \sum_i w_i^2$$
-# the gradient is $\partial f / \partial w_i = 2 w_i$. Before you run the cell: what does the second line of the output show, if `backward()`
-# is called once more on a new `f`?
+# the gradient is $\partial f / \partial w_i = 2 w_i$. Before you run the cell: what does the second line of the output
+# show, if `backward()` is called once more on a new `f`?
 
 # %%
 w = torch.tensor([1.0, -2.0, 3.0], requires_grad=True)
@@ -96,7 +95,7 @@ print("w.grad after two:         ", w.grad)
 check("two_layer_fc", "three_layer_convnet")
 
 # %% [markdown]
-# The check looks at all files, so it says "not written" of level 3 for now.
+# Level 3 has functions of the same names, so the check tells of those, too: "not written" for now.
 #
 # Then the weights. A layer with $n$ inputs to each output keeps the variance of its values, behind a relu, if the weights have variance
 # $2 / n$ (He et al. 2015). For an affine layer $n = D$, for a convolution $n = C \cdot K_H \cdot K_W$. A weight has to be a leaf: scale it
@@ -207,17 +206,19 @@ plt.show()
 # and what training does.
 
 # %% [markdown] tags=["answer"]
-# **Answer.** A plain list is no module, so its layers are not registered: `parameters()` does not have them, the optimizer never changes them
-# (an optimizer of an empty list is refused), `state_dict()` does not save them, and `.to(device)` and `.train()` do not reach them. The scores
-# are computed all the same. `nn.ModuleList` registers what it holds.
+# **Answer.** A plain list is no module, so its layers are not registered: `parameters()` does not have them, the
+# optimizer never changes them (an optimizer of an empty list is refused), `state_dict()` does not save them, and
+# `.to(device)` and `.train()` do not reach them. The scores are computed all the same. `nn.ModuleList` registers what
+# it holds.
 
 # %% [markdown]
 # **Question 3.** With which initial loss should a network of ten classes begin, and why do the curves above begin above it?
 
 # %% [markdown] tags=["answer"]
-# **Answer.** With equal scores every class has probability 1/10, so the loss is $\ln 10 = 2.303$. He's weights are made to keep the variance of
-# the values, in the last layer as well: the scores begin with a spread of about one, some of them in favour of wrong classes, which costs more
-# than knowing nothing. And the first point of each curve is already a mean over the first epoch.
+# **Answer.** With equal scores every class has probability 1/10, so the loss is $\ln 10 = 2.303$. He's weights are made
+# to keep the variance of the values, in the last layer as well: the scores begin with a spread of about one, some of
+# them in favour of wrong classes, which costs more than knowing nothing. And the first point of each curve is already a
+# mean over the first epoch.
 
 # %% [markdown]
 # ## Level 3: sequential
@@ -228,8 +229,8 @@ plt.show()
 check("two_layer_fc", "three_layer_convnet")
 
 # %% [markdown]
-# The three levels are one network. The next cell gives them the same weights and looks at the scores. PyTorch's `nn.Linear` keeps its weight as
-# (out, in), level 1 as (in, out).
+# The three levels are one network. The next cell gives them the same weights and looks at the scores. PyTorch's
+# `nn.Linear` keeps its weight as (out, in), level 1 as (in, out).
 
 # %%
 import level3_sequential
@@ -254,17 +255,17 @@ with torch.no_grad():
 # networks whose scores are averaged; batch norm?
 
 # %% [markdown] tags=["answer"]
-# **Answer.** The shortcut and the average: both need a value twice, or two values at once. A list has one value that goes from layer to layer.
-# (A class of one's own whose `forward` has the shortcut may again be an element of a list: that is how residual networks are written.)
-# Dropout and batch norm take one value and give one.
+# **Answer.** The shortcut and the average: both need a value twice, or two values at once. A list has one value that
+# goes from layer to layer. (A class of one's own whose `forward` has the shortcut may again be an element of a list:
+# that is how residual networks are written.) Dropout and batch norm take one value and give one.
 
 # %% [markdown]
 # ## A network of your own
 #
-# The target: **97.5 %** validation accuracy on the digits, or **60 %** on the 5,000 images of CIFAR-10. Below is a beginning that misses it.
-# Change it until it does not: filters and kernel sizes, batch norm, pooling, depth, the optimizer, its learning rate and a schedule, dropout,
-# weight decay. Change one thing at a time, and write down what it did. Judge by the validation images; the test images are looked at once,
-# at the end.
+# The target: **97.5 %** validation accuracy on the digits, or **60 %** on the 5,000 images of CIFAR-10. Below is a
+# beginning that misses it. Change it until it does not: filters and kernel sizes, batch norm, pooling, depth, the
+# optimizer, its learning rate and a schedule, dropout, weight decay. Change one thing at a time, and write down what it
+# did. Judge by the validation images; the test images are looked at once, at the end.
 
 # %%
 TARGET = 0.975 if DATA == "digits" else 0.60
@@ -327,10 +328,11 @@ if best >= TARGET:
 # **Question 5.** What did you change, in which order, and what did each change do to training loss and validation accuracy?
 
 # %% [markdown] tags=["answer"]
-# **Answer** (one of many). The beginning has 20 hidden values and stays below the target. Convolutions with pooling bring most of the gain: a stroke
-# is the same stroke one pixel to the right. Batch norm makes the loss fall faster, so that 8 epochs are enough. Adam does not need a search for the
-# learning rate here. Dropout and weight decay cost a little training loss; with 1,259 images and some 60,000 parameters they keep the
-# validation accuracy steady from epoch to epoch.
+# **Answer** (one of many). The beginning has 20 hidden values and stays below the target. Convolutions with pooling
+# bring most of the gain: a stroke is the same stroke one pixel to the right. Batch norm makes the loss fall faster, so
+# that 8 epochs are enough. Adam does not need a search for the learning rate here. Dropout and weight decay cost a
+# little training loss; with 1,259 images and some 60,000 parameters they keep the validation accuracy steady from epoch
+# to epoch.
 
 # %% [markdown]
 # ## The same in TensorFlow

@@ -32,9 +32,10 @@ print(f"{data.name}: {len(data.train):,} images for training, each {data.train.i
 # %% [markdown]
 # ## The block
 #
-# Two paths, added, and a relu around the sum. The main path is a row of convolutions that keep the size of the image, with an activation (and
-# batch norm, and dropout, where asked for) after each but the last. The shortcut is the identity. Where the block changes the number of
-# channels, $x$ cannot be added as it is: a 1 x 1 convolution without bias brings it to the right number.
+# Two paths, added, and a relu around the sum. The main path is a row of convolutions that keep the size of the image,
+# with an activation (and batch norm, and dropout, where asked for) after each but the last. The shortcut is the
+# identity. Where the block changes the number of channels, $x$ cannot be added as it is: a 1 x 1 convolution without
+# bias brings it to the right number.
 
 # %%
 check("ResidualBlock")
@@ -57,14 +58,14 @@ with torch.no_grad():
 # **Question 1.** The main path ends without an activation. What could the block not do if there was a relu?
 
 # %% [markdown] tags=["answer"]
-# **Answer.** $F(x)$ would be at least 0, so a block could only add to its input. Values would grow from block to block, and no block could take
-# back what one before it has put in.
+# **Answer.** $F(x)$ would be at least 0, so a block could only add to its input. Values would grow from block to block,
+# and no block could take back what one before it has put in.
 
 # %% [markdown]
 # ## The bottleneck
 #
-# A 3 x 3 convolution from $C$ to $C$ channels has $9 C^2$ weights. A bottleneck goes to fewer channels by a 1 x 1 convolution, convolves there,
-# and comes back by another one.
+# A 3 x 3 convolution from $C$ to $C$ channels has $9 C^2$ weights. A bottleneck goes to fewer channels by a 1 x 1
+# convolution, convolves there, and comes back by another one.
 
 # %%
 check("ResidualBottleneckBlock")
@@ -76,20 +77,23 @@ for name, made in (("two 3 x 3 convolutions of 256", plain), ("bottleneck 256 - 
     print(f"{name:<32} {sum(p.numel() for p in made.parameters()):>9,} parameters")
 
 # %% [markdown]
-# **Question 2.** Compute both numbers by hand, biases included. How many multiplications does each block take for an image of 28 x 28? Which
-# of them sees more of the image at once?
+# **Question 2.** Compute both numbers by hand, biases included. How many multiplications does each block take for an
+# image of 28 x 28? Which of them sees more of the image at once?
 
 # %% [markdown] tags=["answer"]
-# **Answer.** Two convolutions: $2 (9 \cdot 256^2 + 256) = 1{,}180{,}160$. Bottleneck: $256 \cdot 64 + 64 + 9 \cdot 64^2 + 64 + 64 \cdot 256 + 256 =
-# 70{,}016$. Every weight of a convolution is used once for each pixel: about $28^2 \cdot 1{,}179{,}648 = 925$ million against
-# $28^2 \cdot 69{,}632 = 55$ million. The first sees 5 x 5 pixels (two 3 x 3 in a row), the bottleneck 3 x 3. And the first can mix neighbouring
+# **Answer.** Two convolutions: $2 (9 \cdot 256^2 + 256) = 1{,}180{,}160$. Bottleneck: $256 \cdot 64 + 64 + 9 \cdot 64^2
+# + 64 + 64 \cdot 256 + 256 = 70{,}016$. Every weight of a convolution is used once for each pixel: about $28^2 \cdot
+# 1{,}179{,}648 = 925$ million against
+# $28^2 \cdot 69{,}632 = 55$ million. The first sees 5 x 5 pixels (two 3 x 3 in a row), the bottleneck 3 x 3. And the
+# first can mix neighbouring
 # pixels of all 256 channels, the bottleneck those of 64 combinations of them.
 
 # %% [markdown]
 # ## Depth, with and without shortcuts
 #
-# The first experiment: networks of 2 to 32 convolutions, once plain, once of residual blocks with two convolutions each; otherwise the same, without
-# batch norm. A plain block here is the main path of yours with a relu at its end, so both have the same parameters.
+# The first experiment: networks of 2 to 32 convolutions, once plain, once of residual blocks with two convolutions
+# each; otherwise the same, without batch norm. A plain block here is the main path of yours with a relu at its end, so
+# both have the same parameters.
 
 
 # %%
@@ -149,8 +153,9 @@ def trained(network, epochs=6, lr=2e-3, seed=0):
 
 
 # %% [markdown]
-# First the gradients of an untrained network, in the first convolution and in the last one. Before you run it: by which factor does the gradient of
-# a plain network change from one block to the one before it, roughly, if the weights are as PyTorch makes them?
+# First the gradients of an untrained network, in the first convolution and in the last one. Before you run it: by which
+# factor does the gradient of a plain network change from one block to the one before it, roughly, if the weights are as
+# PyTorch makes them?
 
 # %%
 DEPTHS = (2, 8, 16, 32)
@@ -195,24 +200,26 @@ axes[1].legend()
 plt.show()
 
 # %% [markdown]
-# You should have seen: plain networks get better up to some depth, and beyond it stay at $\ln 10 = 2.303$, the loss of guessing. Residual networks
-# of every depth learn.
+# You should have seen: plain networks get better up to some depth, and beyond it stay at $\ln 10 = 2.303$, the loss of
+# guessing. Residual networks of every depth learn.
 #
-# **Question 3.** Which plain depth was the best, and which could not be trained at all? Name two changes that could make the deepest plain one
-# trainable without shortcuts, and say why each might help.
+# **Question 3.** Which plain depth was the best, and which could not be trained at all? Name two changes that could
+# make the deepest plain one trainable without shortcuts, and say why each might help.
 
 # %% [markdown] tags=["answer"]
-# **Answer.** With these settings the plain networks with 8 convolutions learn and the deepest stay at 2.303 (see the table of your own run for those
-# between). The gradient of the first layers is too small there. Better weights to begin with: He's variance $2/n$ keeps the size of values and gradients
-# through relus, while PyTorch's own weights have a variance of $1/(3n)$, a sixth of that. And batch norm, which brings values back to
-# variance 1 after every convolution, whatever the weights are. (A learning rate a hundred times larger does not help: layers near
-# the end have gradients of an ordinary size.)
+# **Answer.** With these settings the plain networks with 8 convolutions learn and the deepest stay at 2.303 (see the
+# table of your own run for those between). The gradient of the first layers is too small there. Better weights to begin
+# with: He's variance $2/n$ keeps the size of values and gradients through relus, while PyTorch's own weights have a
+# variance of $1/(3n)$, a sixth of that. And batch norm, which brings values back to variance 1 after every convolution,
+# whatever the weights are. (A learning rate a hundred times larger does not help: layers near the end have gradients of
+# an ordinary size.)
 
 # %% [markdown]
 # ## Width, depth, batch norm
 #
-# The second experiment varies two things at a time: $K$, the number of channels, and $L$, the number of convolutions, with your blocks and batch norm
-# in them. Write down your guess first: which of the four is the best for its number of parameters?
+# The second experiment varies two things at a time, $K$, the number of channels, and $L$, the number of convolutions,
+# with your blocks and batch norm in them. Write down your guess first: which of the four is the best for its number of
+# parameters?
 
 # %%
 for width in (8, 24):
@@ -241,25 +248,28 @@ for name, block in (("two 3 x 3", normalized_block), ("bottleneck", bottleneck_b
     print(f"{name:<10}   {count:>7,} parameters   training loss {losses[-1]:.3f}   validation {val:6.1%}")
 
 # %% [markdown]
-# **Question 4.** One run with one seed is no proof. How large is the difference between two runs of the same network with different seeds? Change the
-# seed in the cells above, and say which of your conclusions remain.
+# **Question 4.** One run with one seed is no proof. How large is the difference between two runs of the same network
+# with different seeds? Change the seed in the cells above, and say which of your conclusions remain.
 
 # %% [markdown] tags=["answer"]
-# **Answer.** There are 269 validation images: one image is 0.37 %, and the standard deviation of an accuracy near 98 % over draws of such a
-# set is about $\sqrt{0.98 \cdot 0.02 / 269} = 0.9\,\%$; runs with other seeds differ by up to a percent. Differences of that size between the four
-# networks say nothing. What remains: plain networks of 32 convolutions do not learn, residual ones do; wide networks have lower training losses
-# than narrow ones after the same number of epochs.
+# **Answer.** There are 269 validation images: one image is 0.37 %, and the standard deviation of an accuracy near 98 %
+# over draws of such a set is about $\sqrt{0.98 \cdot 0.02 / 269} = 0.9\,\%$; runs with other seeds differ by up to a
+# percent. Differences of that size between the four networks say nothing. What remains: plain networks of 32
+# convolutions do not learn, residual ones do; wide networks have lower training losses than narrow ones after the same
+# number of epochs.
 
 # %% [markdown]
 # **Question 5.** Deep residual networks with some blocks removed *after* training still work about as well; plain ones do not. Why?
 
 # %% [markdown] tags=["answer"]
-# **Answer.** Each block adds something to the values that pass by. Without one of them the others still get nearly the input they were trained on:
+# **Answer.** Each block adds something to the values that pass by. Without one of them the others still get nearly the
+# input they were trained on:
 # $x + F_1(x) + F_2(\cdot) + \dots$ lacks one term. In a plain network each layer takes the whole output of the one before it; without
 # that one its input is of a kind that it has never seen.
 
 # %% [markdown]
 # ## On CIFAR-10
 #
-# `DATA = "cifar10"` runs the same cells on 5,000 images of 32 x 32. The full experiments of the homework, with checkpoints and early stopping,
-# are one command each, `python -m chainrule.compat.cs236781.experiments run-exp`, and whole grids `chainrule experiment`.
+# `DATA = "cifar10"` runs the same cells on 5,000 images of 32 x 32. The full experiments of the homework, with
+# checkpoints and early stopping, are one command each, `python -m chainrule.compat.cs236781.experiments run-exp`, and
+# whole grids `chainrule experiment`.
