@@ -481,13 +481,11 @@ class _Run(threading.Thread):
             run.tell(f"{run.notebook.file}, code cell {run.number} of {len(cells)}")
 
         place = str(self.folder.parent / secrets.token_hex(2))
-        self._manager = AsyncKernelManager(
-            kernel_name="python3",
-            kernel_spec_manager=ThisPython(),
-            connection_file=f"{place}.json",
-            # sockets that are files are for nobody else on the machine; the system allows them names of some 100 characters
-            **({"transport": "ipc", "ip": place} if len(place) < 90 else {}),
-        )
+        self._manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=ThisPython(), connection_file=f"{place}.json")
+        if (
+            len(place) < 90
+        ):  # sockets that are files are for nobody else on the machine; the system allows them names of some 100 characters
+            self._manager.transport, self._manager.ip = "ipc", place
         client: Any = Client(
             self.notebook.content,
             km=self._manager,
