@@ -182,7 +182,7 @@ def test_a_notebook_cannot_hang_or_take_the_submission_along(make, monkeypatch, 
     monkeypatch.setattr(submission, "PRINTED", 100_000)
     workspace = make(source, labs=("dropout",))
     with pytest.raises(ValueError, match=r"dropout\.ipynb, code cell 1 ") as caught:
-        submit(workspace, seconds=2)
+        submit(workspace, seconds=2 if "pass" in source else 60)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not children()

@@ -58,7 +58,7 @@ PREAMBLE = """\
 #let boxed(body, left: none, ..options) = block(
   width: 100%, inset: 6pt, above: 0.7em, below: 0.7em, stroke: (left: left), ..options, body
 )
-#let code(source) = boxed(raw(source, lang: "python", block: true), fill: luma(245), sticky: true)
+#let code(source) = boxed(raw(source, lang: "python", block: true), fill: luma(245), sticky: source.split("\n").len() < 25)
 #let output(printed) = boxed(raw(printed, block: true), left: 1.5pt + luma(200))
 #let trouble(printed) = boxed(raw(printed, block: true), left: 1.5pt + rgb("#cc4444"))
 #let typed(source) = boxed(raw(source, block: true))

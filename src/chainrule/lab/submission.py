@@ -31,6 +31,7 @@ from chainrule.training.storage import explained, read_file, write_file
 __all__ = ["Submission", "submit"]
 
 SECONDS = 600.0  # for one notebook
+STARTING = 120.0  # for the kernel
 GRACE = 30.0  # for nbclient to see that its kernel is gone
 PRINTED = 50_000_000  # characters of one notebook's outputs
 ERASED = (1980, 1, 1, 0, 0, 0)  # the time of every file in the zip, the earliest that a zip can hold
@@ -390,6 +391,7 @@ def _run(notebook: _Notebook, folder: Path, seconds: float, tell) -> str:
     run = _Run(notebook, folder, tell)
     run.start()
     try:
+        run.begun.wait(STARTING)
         late = not run.done.wait(seconds)
     finally:  # Ctrl-C ends here too: nothing of the kernel stays behind
         run.kill()
@@ -425,6 +427,7 @@ class _Run(threading.Thread):
         self.cell: Any = None  # that is being run
         self.number = 0
         self.error: BaseException | None = None
+        self.begun = threading.Event()  # the first cell, after Python has started
         self.done = threading.Event()  # Ctrl-C while one waits for the thread itself would pass it off as ended, in Python 3.11
         self.flooded = False
         self._printed = 0
@@ -438,6 +441,7 @@ class _Run(threading.Thread):
         except BaseException as error:
             self.error = error
         finally:
+            self.begun.set()
             self.done.set()
 
     def kill(self) -> None:
@@ -477,17 +481,16 @@ class _Run(threading.Thread):
 
         def begin(cell, cell_index):
             run._process = run._manager.provisioner.process
+            run.begun.set()
             run.cell, run.number = cell, numbers[id(cell)]
             run.tell(f"{run.notebook.file}, code cell {run.number} of {len(cells)}")
 
         place = str(self.folder.parent / secrets.token_hex(2))
-        self._manager = AsyncKernelManager(
-            kernel_name="python3",
-            kernel_spec_manager=ThisPython(),
-            connection_file=f"{place}.json",
-            # sockets that are files are for nobody else on the machine; the system allows them names of some 100 characters
-            **({"transport": "ipc", "ip": place} if len(place) < 90 else {}),
-        )
+        self._manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=ThisPython(), connection_file=f"{place}.json")
+        if (
+            len(place) < 90
+        ):  # sockets that are files are for nobody else on the machine; the system allows them names of some 100 characters
+            self._manager.transport, self._manager.ip = "ipc", place
         client: Any = Client(
             self.notebook.content,
             km=self._manager,
@@ -497,6 +500,7 @@ class _Run(threading.Thread):
             store_widget_state=False,
             iopub_timeout=60,
             raise_on_iopub_timeout=True,
+            startup_timeout=int(STARTING),
             shutdown_kernel="immediate",
             on_cell_execute=begin,
         )
