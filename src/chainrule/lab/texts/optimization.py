@@ -279,7 +279,7 @@ check("TwoLayerNet")
 # %%
 def fitted(hidden_size=50, std=1e-4, seed=0, **settings):
     """A trained network and its history; the network draws from NumPy's global generator."""
-    np.random.seed(seed)  # noqa: NPY002
+    np.random.seed(seed)
     network = TwoLayerNet(X.shape[1], hidden_size, C, std=std)
     history = network.train(X, y, X_val, y_val, batch_size=100, **settings)
     return network, history
