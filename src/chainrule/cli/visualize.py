@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from chainrule.cli.console import announce_compilation, err, out, percent
-from chainrule.cli.networks import DEFAULT, Engine, NetworkName, Weights, open_network
+from chainrule.cli.networks import DEFAULT, Checkpoint, Engine, NetworkName, Photo, Weights, open_network
 from chainrule.cli.options import DataFolder, RunsFolder
 
 __all__ = ["EXAMPLES", "app"]
@@ -30,7 +30,6 @@ chainrule visualize embedding speedrun-cifar10-1"""
 
 app = typer.Typer(help="Look inside a network: what decides in an image, what fools it, what its classes and layers look like.")
 
-Photo = Annotated[Path, typer.Argument(help="Image file, of any common format.")]
 Name = Annotated[str, typer.Argument(help="A run, or a published network (squeezenet1_0, squeezenet1_1, resnet18).")]
 Output = Annotated[Path | None, typer.Option(help="The picture, a PNG file (default: a name made of what it shows, in this folder).")]
 Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")]
@@ -51,12 +50,13 @@ def show_saliency(
     seed: Seed = 0,
     runs: RunsFolder = Path("runs"),
     data_folder: DataFolder = None,
+    checkpoint: Checkpoint = "best",
 ):
     """Which pixels of an image decide about a class."""
     from chainrule.visualization import METHODS, attribution_figure, read_image, saliency, save_figure
 
     pixels = read_image(image)
-    shown = open_network(network, engine, weights, runs, data_folder)
+    shown = open_network(network, engine, weights, runs, data_folder, checkpoint)
     x = shown.prepare(pixels)
     probabilities = shown.probabilities(x)[0]
     target = int(probabilities.argmax()) if label is None else shown.find_class(label)
@@ -80,6 +80,7 @@ def fool(
     output: Output = None,
     runs: RunsFolder = Path("runs"),
     data_folder: DataFolder = None,
+    checkpoint: Checkpoint = "best",
 ):
     """Change an image imperceptibly until the network takes it for another class.
 
@@ -89,7 +90,7 @@ def fool(
     from chainrule.visualization.pictures import save_png
 
     pixels = read_image(image)
-    shown = open_network(network, engine, weights, runs, data_folder)
+    shown = open_network(network, engine, weights, runs, data_folder, checkpoint)
     wanted, x = shown.find_class(target), shown.prepare(pixels)
     fooling = make_fooling_image(
         shown.module, x, wanted, learning_rate=learning_rate, steps=steps, low=shown.low, high=shown.high, stored=shown.stored
@@ -126,6 +127,7 @@ def show_class(
     seed: Seed = 0,
     runs: RunsFolder = Path("runs"),
     data_folder: DataFolder = None,
+    checkpoint: Checkpoint = "best",
 ):
     """Draw the image that a network finds most like a class."""
     import numpy as np
@@ -133,7 +135,7 @@ def show_class(
     from chainrule.visualization import class_visualization_steps
     from chainrule.visualization.pictures import enlarged, save_gif, save_png
 
-    shown = open_network(network, engine, weights, runs, data_folder)
+    shown = open_network(network, engine, weights, runs, data_folder, checkpoint)
     wanted = shown.find_class(target)
     name = shown.class_name(wanted)
     path = output or Path(f"{name.replace(' ', '-')}.png")
@@ -161,12 +163,13 @@ def show_filters(
     output: Output = None,
     runs: RunsFolder = Path("runs"),
     data_folder: DataFolder = None,
+    checkpoint: Checkpoint = "best",
 ):
     """The weights of the first layer, as pictures."""
     from chainrule.visualization import first_layer, save_figure, tiles_figure
     from chainrule.visualization.pictures import weight_pixels
 
-    shown = open_network(name, "hand", weights, runs, data_folder)
+    shown = open_network(name, "hand", weights, runs, data_folder, checkpoint)
     layer, filters = first_layer(shown)
     path = output or Path(f"{shown.name}-filters.png")
     title = f"{shown.name}: {layer}, {len(filters)} filters of {' x '.join(map(str, filters.shape[1:]))}; grey is 0"
@@ -184,12 +187,13 @@ def show_features(
     output: Output = None,
     runs: RunsFolder = Path("runs"),
     data_folder: DataFolder = None,
+    checkpoint: Checkpoint = "best",
 ):
     """What the layers put out for an image."""
     from chainrule.visualization import activation_figure, feature_maps, read_image, save_figure
 
     pixels = read_image(image)
-    shown = open_network(name, engine, weights, runs, data_folder)
+    shown = open_network(name, engine, weights, runs, data_folder, checkpoint)
     x = shown.prepare(pixels)
     layers = feature_maps(shown, x, layer)
     path = output or Path(f"{image.stem}-features.png")
@@ -210,6 +214,7 @@ def invert(
     seed: Seed = 0,
     runs: RunsFolder = Path("runs"),
     data_folder: DataFolder = None,
+    checkpoint: Checkpoint = "best",
 ):
     """Draw an image from what a layer still knows about one."""
     import numpy as np
@@ -218,7 +223,7 @@ def invert(
     from chainrule.visualization.pictures import enlarged, save_png
 
     pixels = read_image(image)
-    shown = open_network(network, engine, weights, runs, data_folder)
+    shown = open_network(network, engine, weights, runs, data_folder, checkpoint)
     name, x = find_layer(shown, layer), shown.prepare(pixels)
     drawing = feature_inversion_steps(shown.module, x, name, steps=steps, low=shown.low, high=shown.high, rng=np.random.default_rng(seed))
     kept, _, distance = _watched(f"features of {name}", steps, drawing, shown)
@@ -237,12 +242,13 @@ def show_embedding(
     seed: Seed = 0,
     runs: RunsFolder = Path("runs"),
     data_folder: DataFolder = None,
+    checkpoint: Checkpoint = "best",
 ):
     """A map of the test images, as the last hidden layer sees them."""
     from chainrule.visualization import embed, embedding_figure, hidden_features, load_run_network, save_figure
 
     announce_compilation()
-    network, data = load_run_network(name, engine=engine, runs=runs, data_folder=data_folder)
+    network, data = load_run_network(name, engine=engine, runs=runs, checkpoint=checkpoint, data_folder=data_folder)
     split = data.test
     features = hidden_features(network.module, data.normalize(split.images[:images], network.dtype))
     points = embed(features, method=method, seed=seed)
