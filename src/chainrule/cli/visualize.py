@@ -136,8 +136,7 @@ def show_class(
 ):
     """Draw the image that a network finds most like a class.
 
-    The score of the class is raised, not its probability: where the scores of others rise with it, the network may take the image for
-    another class.
+    The class's score is raised, not its probability: where the scores of others rise, too, the image may be taken for one of those.
     """
     import numpy as np
 
