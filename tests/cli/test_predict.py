@@ -1,11 +1,17 @@
+import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from chainrule.weights import PUBLISHED
 
 
 @pytest.fixture
@@ -77,6 +83,44 @@ def test_a_run_names_its_own_classes(chainrule, trained, tmp_path):
     assert sum(shares) == pytest.approx(100, abs=0.5)
 
 
+def test_a_run_without_a_best_checkpoint_is_looked_at_by_its_last(chainrule, trained, tmp_path):
+    Image.fromarray(np.full((30, 20, 3), 255, np.uint8)).save(tmp_path / "white.png")
+    shutil.rmtree(tmp_path / "runs" / "fc" / "checkpoints" / "best")
+    ended = chainrule("predict", "white.png", "--network", "fc")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "has no checkpoint 'best'" in ended.err and "there is another: --checkpoint last" in ended.err
+    ended = chainrule("predict", "white.png", "--network", "fc", "--checkpoint", "last")
+    assert (ended.code, ended.out.splitlines()[0]) == (0, "white.png")
+
+
+def test_whether_a_file_can_be_read_is_found_out_by_reading_it(chainrule, trained, tmp_path, monkeypatch):
+    Image.fromarray(np.full((30, 20, 3), 255, np.uint8)).save(tmp_path / "white.png")
+
+    def refuse(path, *rest, **options):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    with monkeypatch.context() as unreadable:
+        unreadable.setattr("os.access", lambda path, *_, **__: str(path) != "white.png")
+        unreadable.setattr("chainrule.visualization.images.read_file", refuse)
+        unreadable.setattr("chainrule.weights.torch_file.read_file", refuse)
+        image = chainrule("predict", "white.png", "--network", "fc")
+        weights = chainrule("predict", "white.png", "--weights", "white.png")
+    assert (image.code, image.err) == (weights.code, weights.err) == (1, "error: white.png: permission denied\n")
+
+
+@pytest.mark.real_data
+def test_published_weights_are_kept_in_the_data_folder_that_is_named(chainrule, photographs, weights, monkeypatch, tmp_path):
+    monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "empty"))
+    monkeypatch.setattr("chainrule.weights.published.URL", "http://127.0.0.1:9/")
+    monkeypatch.setitem(PUBLISHED, "squeezenet1_1", replace(PUBLISHED["squeezenet1_1"], file="squeezenet1_1-4a20db5c.pth"))
+    (tmp_path / "data" / "weights").mkdir(parents=True)
+    shutil.copy(weights, tmp_path / "data" / "weights" / "squeezenet1_1-4a20db5c.pth")
+    ended = chainrule("predict", "hay.png", "--top", "1", "--data-folder", "data")
+    assert (ended.code, ended.out) == (0, "hay.png\n   99.9 %   958  hay\n")
+    assert (tmp_path / "data" / "weights" / "squeezenet1_1.safetensors").is_file()
+    assert not (tmp_path / "empty").exists()
+
+
 def test_a_network_that_does_not_exist_is_an_error_with_those_that_do(chainrule, trained):
     ended = chainrule("predict", "white.png", "--network", "resnet81")
     assert (ended.code, ended.out) == (1, "")
@@ -99,10 +143,6 @@ def test_without_a_network_the_first_run_says_what_to_do(chainrule, monkeypatch,
 
 @pytest.mark.real_data
 def test_the_first_run_says_what_it_downloads(chainrule, photographs, weights, server, monkeypatch, tmp_path):
-    from dataclasses import replace
-
-    from chainrule.weights import PUBLISHED
-
     server.serve(weights, "squeezenet1_1-4a20db5c.pth")
     monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "data"))
     monkeypatch.setattr("chainrule.weights.published.URL", server.url)

@@ -24,7 +24,7 @@ def test_a_layer_is_found_by_its_name_or_the_end_of_it(small, text, name):
 
 
 def test_a_layer_that_is_not_there_is_refused_with_those_like_it(small):
-    with pytest.raises(ValueError, match=r"small has no layer 'squeese'; it has \d+, 0 to 11; did you mean 4\.squeeze.*\?$"):
+    with pytest.raises(ValueError, match=r"small has no layer 'squeese'; its \d+ layers go from 0 to 11; did you mean 4\.squeeze.*\?$"):
         find_layer(small, "squeese")
 
 

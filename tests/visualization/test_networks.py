@@ -8,10 +8,11 @@ import torch
 
 from chainrule import nn
 from chainrule.data import digits
-from chainrule.models import resnet18
+from chainrule.models import resnet18, squeezenet
 from chainrule.pytorch import nn as torch_nn
 from chainrule.settings import Settings
 from chainrule.training import Run, build_data, build_trainer, provenance
+from chainrule.training.storage import save_arrays
 from chainrule.visualization import Network, load_network
 
 
@@ -194,6 +195,45 @@ def test_weights_of_another_network_are_refused_in_one_line(weights):
         load_network("resnet18", weights=weights)
     with pytest.raises(ValueError, match=r"not the weights of squeezenet1_0: .*features\.\S+ .*; and more$"):
         load_network("squeezenet1_0", weights=weights)
+
+
+@pytest.fixture
+def state():
+    """What a file with SqueezeNet's weights holds."""
+    return squeezenet(nn, (3, 224, 224), 1000).reset_parameters(np.random.default_rng(0)).state_dict()
+
+
+@pytest.mark.parametrize("engine", ["hand", "torch"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path, state, engine, value):
+    state["features.3.squeeze.bias"][2] = value
+    save_arrays(tmp_path / "w.safetensors", state)
+    with pytest.raises(
+        ValueError, match=r"features\.3\.squeeze\.bias of squeezenet1_1 has numbers that are not finite; its parameters are"
+    ):
+        load_network(weights=tmp_path / "w.safetensors", engine=engine)
+
+
+def test_scores_that_are_not_finite_are_refused(tmp_path, state):
+    save_arrays(tmp_path / "w.safetensors", {name: np.full_like(array, 1e30) for name, array in state.items()})
+    network = load_network(weights=tmp_path / "w.safetensors")
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(ValueError, match="the scores of squeezenet1_1 are not finite numbers; its parameters are"),
+    ):
+        network.probabilities(network.prepare(np.full((224, 224, 3), 200, np.uint8)))
+
+
+def test_whole_numbers_are_no_weights(tmp_path, state):
+    save_arrays(tmp_path / "w.safetensors", {name: array.astype(np.int32) for name, array in state.items()})
+    with pytest.raises(ValueError, match=r"w\.safetensors: \S+ is of dtype int32; weights are floating point numbers"):
+        load_network(weights=tmp_path / "w.safetensors")
+
+
+def test_weights_of_a_wrapped_network_are_refused_with_the_reason(tmp_path, state):
+    save_arrays(tmp_path / "w.safetensors", {f"module.{name}": array for name, array in state.items()})
+    with pytest.raises(ValueError, match=r"not the weights of squeezenet1_1: their names begin with 'module\.', as nn\.DataParallel's do"):
+        load_network(weights=tmp_path / "w.safetensors")
 
 
 @pytest.mark.parametrize("engine", ["hand", "torch"])

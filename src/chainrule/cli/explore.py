@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from chainrule.cli.console import announce_compilation, out
-from chainrule.cli.networks import DEFAULT, Engine, NetworkName, Weights
+from chainrule.cli.networks import DEFAULT, Checkpoint, Engine, NetworkName, Weights
 from chainrule.cli.options import DataFolder, RunsFolder
 
 __all__ = ["EXAMPLES", "explore"]
@@ -28,12 +28,13 @@ def explore(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
     runs: RunsFolder = Path("runs"),
     data_folder: DataFolder = None,
+    checkpoint: Checkpoint = "best",
 ):
     """Look inside on a page in the browser: scores, saliency, activations, fooling images as they form; offline, for this machine alone."""
     from chainrule.visualization.explorer import Explorer, serve
 
     announce_compilation()
-    explorer = Explorer(network, weights=weights, engine=engine, runs=runs, data_folder=data_folder)
+    explorer = Explorer(network, weights=weights, engine=engine, runs=runs, data_folder=data_folder, checkpoint=checkpoint)
 
     def announce(address):
         out.print(f"{address} (Ctrl-C ends it)", markup=False)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from chainrule.cli.console import err, out, print_json
-from chainrule.cli.networks import DEFAULT, Engine, NetworkName, Weights, open_network
+from chainrule.cli.networks import DEFAULT, Checkpoint, Engine, NetworkName, Weights, open_network
 from chainrule.cli.options import DataFolder, RunsFolder
 from chainrule.messages import sentence
 
@@ -24,7 +24,7 @@ chainrule predict photo.jpg --network resnet-cifar10-1"""
 
 
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="Image files, of any common format.")],
+    images: Annotated[list[Path], typer.Argument(readable=False, help="Image files, of any common format.")],
     network: NetworkName = DEFAULT,
     weights: Weights = None,
     engine: Engine = "hand",
@@ -32,9 +32,10 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="One JSON document instead of a list.")] = False,
     runs: RunsFolder = Path("runs"),
     data_folder: DataFolder = None,
+    checkpoint: Checkpoint = "best",
 ):
     """The classes that a network sees in images, with their probabilities. The published weights are downloaded once."""
-    loaded = open_network(network, engine, weights, runs, data_folder)
+    loaded = open_network(network, engine, weights, runs, data_folder, checkpoint)
     results = []
     for path in images:
         try:
@@ -58,7 +59,5 @@ def _most_probable(network, path, top):
     from chainrule.visualization import read_image
 
     (probabilities,) = network.probabilities(network.prepare(read_image(path)))
-    if not (probabilities == probabilities).all():  # NaN
-        raise ValueError(f"{path}: the scores of {network.name} are not finite numbers")
     order = (-probabilities).argsort(kind="stable")[:top]
     return [{"index": int(index), "name": network.classes[index], "probability": float(probabilities[index])} for index in order]

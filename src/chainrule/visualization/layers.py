@@ -32,7 +32,7 @@ def find_layer(network: "Network", text: str) -> str:
         return outermost[0]
     near = difflib.get_close_matches(text, names, n=5)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise ValueError(f"{network.name} has no layer {text!r}; it has {len(names)}, {names[0]} to {names[-1]}{hint}")
+    raise ValueError(f"{network.name} has no layer {text!r}; its {len(names)} layers go from {names[0]} to {names[-1]}{hint}")
 
 
 def feature_maps(network: "Network", x, names: list[str] | None = None) -> dict[str, AtLayer]:

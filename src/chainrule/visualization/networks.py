@@ -21,6 +21,9 @@ from chainrule.weights import PUBLISHED, find_class, imagenet_classes, load_weig
 __all__ = ["Network", "load_network", "load_run_network", "softmax"]
 
 
+DIVERGED = "its parameters are damaged, or its training diverged"
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """A trained network, and how an image becomes its input.
@@ -100,8 +103,16 @@ class Network:
         Returns
         -------
         (N, classes)
+
+        Raises
+        ------
+        ValueError
+            They are not finite numbers.
         """
-        return self.probe.scores(x)
+        scores = self.probe.scores(x)
+        if not np.isfinite(scores).all():
+            raise ValueError(f"the scores of {self.name} are not finite numbers; {DIVERGED}")
+        return scores
 
     def probabilities(self, x: np.ndarray) -> np.ndarray:
         """The softmax of the scores, (N, classes) float64."""
@@ -155,16 +166,16 @@ def load_network(
     weights : a file to take a published network's weights from, as for `load_weights` (default: the published ones, fetched once)
     runs : folder of all runs
     checkpoint : of a run, "best" (by validation accuracy) or "last"
-    data_folder : of a run, where its dataset lies (default: where `chainrule.data` looks)
+    data_folder : where the dataset of a run, and published weights, lie (default: where `chainrule.data` looks)
     progress : called with (bytes so far, bytes in all, 0 if unknown) while weights are downloaded
 
     Raises
     ------
     ValueError
-        There is neither; the weights are those of another network; or as `load_weights` and `load_run` raise it.
+        There is neither; the weights are those of another network, or not finite; or as `load_weights` and `load_run` raise it.
     """
     if name in PUBLISHED:
-        return _published(name, engine, weights, progress)
+        return _published(name, engine, weights, data_folder, progress)
     if not (Path(runs) / name / "config.json").is_file():
         raise ValueError(f"no network is called {name!r}: {_choices(name, runs)}")
     if weights is not None:
@@ -184,15 +195,19 @@ def load_run_network(
     from chainrule.training import Run, load_run
 
     _, data, trainer = load_run(Run.open(runs, name), checkpoint=checkpoint, folder=data_folder, engine=engine)
+    _check_finite(name, trainer.engine.model_state())
     mean, std = tuple(map(float, data.mean)), tuple(map(float, data.std))
     return Network(name, trainer.engine.model.eval(), data.classes, data.image_shape, data.scale, mean, std), data
 
 
-def _published(name, engine, path, progress):
+def _published(name, engine, path, data_folder, progress):
     entry = PUBLISHED[name]
     build, arguments, classes = MODELS[entry.model], entry.arguments, imagenet_classes()
     module = build(nn, entry.image_shape, len(classes), **arguments)
-    arrays = load_weights(name, path, progress=progress)
+    arrays = load_weights(name, path, folder=None if data_folder is None else Path(data_folder) / "weights", progress=progress)
+    for key, array in arrays.items():
+        if array.dtype.kind != "f" and not key.endswith(".num_batches_tracked"):
+            raise ValueError(f"{path or entry.file}: {key} is of dtype {array.dtype}; weights are floating point numbers")
     # files from before PyTorch 0.4.1 do not count the batches; the number is used in training alone
     own = module.state_dict()
     arrays |= {key: own[key] for key in own if key.endswith(".num_batches_tracked") and key not in arrays}
@@ -200,7 +215,10 @@ def _published(name, engine, path, progress):
         module.load_state_dict(arrays)
     except ValueError as error:
         first, *more = str(error).partition(": ")[2].split("; ")
+        if any(key.startswith("module.") for key in arrays):
+            first, more = "their names begin with 'module.', as nn.DataParallel's do; store model.module.state_dict()", []
         raise ValueError(f"{path or entry.file}: these are not the weights of {name}: {first}{'; and more' if more else ''}") from error
+    _check_finite(name, arrays)
     if engine == "torch":
         from chainrule import pytorch
 
@@ -208,6 +226,12 @@ def _published(name, engine, path, progress):
         pytorch.copy_weights(module, twin)
         module = twin
     return Network(name, module.eval(), classes, entry.image_shape, 255.0, entry.mean, entry.std)
+
+
+def _check_finite(name, arrays):
+    for key, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{key} of {name} has numbers that are not finite; {DIVERGED}")
 
 
 def _choices(name, folder):

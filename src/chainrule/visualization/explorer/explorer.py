@@ -51,7 +51,8 @@ class Explorer:
     weights : a file to take the weights of that network from (default: the published ones)
     engine : "hand", or "torch" for the twins
     runs : folder of all runs
-    data_folder : where the data of runs lie (default: where `chainrule.data` looks)
+    data_folder : where the data of runs, and published weights, lie (default: where `chainrule.data` looks)
+    checkpoint : of the runs, "best" or "last"
 
     Raises
     ------
@@ -67,8 +68,9 @@ class Explorer:
         engine: Literal["hand", "torch"] = "hand",
         runs: Path = Path("runs"),
         data_folder: Path | None = None,
+        checkpoint: Literal["best", "last"] = "best",
     ):
-        self.network, self.weights, self.runs, self.data_folder = network, weights, runs, data_folder
+        self.network, self.weights, self.runs, self.data_folder, self.checkpoint = network, weights, runs, data_folder, checkpoint
         self.engine: Literal["hand", "torch"] = engine
         self._opened: dict[str, tuple[Network, Dataset | None]] = {}
         if weights is not None or network not in PUBLISHED:
@@ -118,7 +120,7 @@ class Explorer:
         """The names that can be chosen, "published" and "runs", and the one to begin with, "chosen"."""
         from chainrule.training import runs
 
-        found = [run.name for run in runs(self.runs) if run.fault is None and run.checkpoints]
+        found = [run.name for run in runs(self.runs) if run.fault is None and self.checkpoint in run.checkpoints]
         return {"published": list(PUBLISHED), "runs": found, "chosen": self.network, "engine": self.engine}
 
     def opened(self, name: str) -> tuple[Network, Dataset | None]:
@@ -130,8 +132,8 @@ class Explorer:
     def _open(self, name):
         weights = self.weights if name == self.network else None
         if name in PUBLISHED or weights is not None or not (self.runs / name / "config.json").is_file():
-            return load_network(name, engine=self.engine, weights=weights, runs=self.runs), None
-        network, data = load_run_network(name, engine=self.engine, runs=self.runs, data_folder=self.data_folder)
+            return load_network(name, engine=self.engine, weights=weights, runs=self.runs, data_folder=self.data_folder), None
+        network, data = load_run_network(name, engine=self.engine, runs=self.runs, checkpoint=self.checkpoint, data_folder=self.data_folder)
         channels, height, width = network.image_shape
         if channels not in (1, 3) or height * width == 1:
             raise ValueError(f"run {name!r} takes {channels} x {height} x {width} values, which are no image; choose another")

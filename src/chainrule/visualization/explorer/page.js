@@ -85,6 +85,7 @@ function say(text, { fades = false } = {}) {
 const percent = (share) => (share >= 0.0995 ? `${(100 * share).toFixed(0)} %` : share >= 0.000995 ? `${(100 * share).toFixed(1)} %` : "< 0.1 %");
 const number = (value) => (value === 0 ? "0" : Math.abs(value) < 0.001 || Math.abs(value) >= 10000 ? value.toExponential(1) : String(Number(value.toPrecision(3))));
 const first = (names) => names.split(", ")[0];
+const after = (steps) => `${steps} ${steps === 1 ? "step" : "steps"}`;
 
 function picture(id, url, alt) {
   at(id).src = url;
@@ -261,7 +262,7 @@ function stream(view, draw, doing) {
     if (running.has(view)) return; // it was started again
     if (document.activeElement === button) form.querySelector("[type=submit]").focus();
     button.disabled = true;
-    if (ended) say(last.fooled ? `fooled after ${last.step} steps` : "fooled" in last ? `not fooled after ${last.step} steps` : `drawn in ${last.step} steps`, { fades: true });
+    if (ended) say(last.fooled ? `fooled after ${after(last.step)}` : "fooled" in last ? `not fooled after ${after(last.step)}` : `drawn in ${after(last.step)}`, { fades: true });
   });
   button.addEventListener("click", () => {
     stop(view);
@@ -275,8 +276,8 @@ function fooling(answer, isFirst) {
   if (isFirst) course = [];
   course.push(answer);
   const { from, target, step, fooled, gain, largest } = answer;
-  picture("fooled", answer.picture, `The image after ${step} steps, taken for ${first(fooled ? target.name : from.name)}`);
-  at("fooled-text").textContent = fooled ? `fooled after ${step} steps` : `step ${step} of at most ${answer.steps}`;
+  picture("fooled", answer.picture, `The image after ${after(step)}, taken for ${first(fooled ? target.name : from.name)}`);
+  at("fooled-text").textContent = fooled ? `fooled after ${after(step)}` : `step ${step} of at most ${answer.steps}`;
   picture("difference", answer.difference, `What was changed, ${gain} times magnified`);
   at("difference-text").textContent = `what was changed, × ${gain}; at most ${largest} of 255 grey levels`;
   bars("contest", [{ ...from, role: "from" }, { ...target, role: "to" }]);
