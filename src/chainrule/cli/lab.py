@@ -26,12 +26,12 @@ app = typer.Typer(
     help="Write the library yourself: workspaces, checks that say what is wrong, and what is handed in.", no_args_is_help=True
 )
 
-Folder = Annotated[Path, typer.Argument(help="The workspace (default: this folder, or the one in it).")]
+Folder = Annotated[Path, typer.Argument(show_default=False, help="The workspace (default: this folder, or the one in it).")]
 
 
 @app.command("list", epilog="Example:\n\nchainrule lab list work/")
 def list_labs(
-    folder: Annotated[Path, typer.Argument(help="A workspace, to see what is done in it.")] = Path(),
+    folder: Annotated[Path, typer.Argument(show_default=False, help="A workspace, to see what is done in it.")] = Path(),
 ):
     """The nine labs, what each asks for, and what is done."""
     from rich.table import Table

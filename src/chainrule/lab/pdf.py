@@ -131,7 +131,7 @@ def as_pdf(title: str, sections: Sequence[Section], pictures: Path) -> tuple[byt
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 # packages are looked for in an empty folder
-                return typst.compile(main, root=folder, font_paths=fonts, timestamp=0, package_path=folder, package_cache_path=folder)
+                return typst.compile(main, root=Path(folder), font_paths=fonts, timestamp=0, package_path=folder, package_cache_path=folder)
 
         try:
             return compiled(parts), maker.warnings
