@@ -54,6 +54,15 @@ def test_an_endless_loop_ends_at_the_limit_and_its_line_is_named(tmp_path):
     assert "(normalization.py:" in verdict.sentence
 
 
+def test_a_file_that_does_not_end_when_it_is_imported_costs_the_time_once(tmp_path):
+    folder = written(tmp_path / "work", FORWARD, BACKWARD, "\nwhile True:\n    pass\n")
+    started = time.monotonic()
+    verdicts = [verdict for verdict in check_workspace(find_workspace(folder), seconds=2) if verdict.status != "unwritten"]
+    assert time.monotonic() - started < 10
+    assert [verdict.status for verdict in verdicts] == ["error", "error"]
+    assert all("takes longer than 2 seconds" in verdict.sentence for verdict in verdicts)
+
+
 def test_a_loop_that_swallows_exceptions_is_ended_too(tmp_path):
     loop = "while True:\n        try:\n            pass\n        except BaseException:\n            pass"
     assert "takes longer" in verdict_on(written(tmp_path / "work", failing(loop)), "layernorm_forward", seconds=2).sentence

@@ -43,11 +43,10 @@ def list_labs(
     done = {}
     if (folder / MANIFEST).is_file() or folder != Path():
         workspace = find_workspace(folder)
-        verdicts = {verdict.function: verdict.status for verdict in check_workspace(workspace)}
+        verdicts = list(check_workspace(workspace))
         for lab in workspace.labs:
-            statuses = [
-                status for name, status in verdicts.items() if name.partition(".")[0] in {exercise.name for exercise in lab.exercises}
-            ]
+            files = {file.name for file in lab.files}
+            statuses = [verdict.status for verdict in verdicts if verdict.file in files]
             done[lab.name] = f"{statuses.count('right')} of {len(statuses)} right"
     table = Table("lab", "you write", *(["done"] if done else []))
     for lab in LABS:

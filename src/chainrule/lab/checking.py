@@ -4,6 +4,7 @@ import ast
 import difflib
 import importlib
 import inspect
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -94,9 +95,20 @@ def check_workspace(
     def wanted(name):
         return not functions or name in functions or name.partition(".")[0] in functions
 
-    for file in workspace.files:
-        if not files or file.name in files:
-            yield from _check_file(workspace, file, wanted, seconds)
+    looked_at = [_looked_at(workspace, file, wanted) for file in workspace.files if not files or file.name in files]
+    threading.Thread(target=_import_libraries, args=(looked_at,)).start()  # while the learner's process starts
+    # files that need the same packages share a process, which imports them once
+    tasks: dict[tuple[str, ...], list[Task]] = {}
+    for each in looked_at:
+        tasks.setdefault(each.file.needs, []).extend(each.tasks)
+    answers = {file.name: _answers(workspace, file) for file in workspace.files}
+    runs = {needs: run_tasks(workspace.folder, some, needs=needs, answers=answers, seconds=seconds) for needs, some in tasks.items()}
+    for each in looked_at:
+        for name, exercise in each.names.items():
+            if name not in each.verdicts:
+                each.verdicts[name] = _verdict(each.source, each.file, exercise, *next(runs[each.file.needs]))
+            if wanted(name):
+                yield _after(each.verdicts.get(_forward_of(name)), each.verdicts[name])
 
 
 def written_functions(folder: Path, file: File) -> list[str]:
@@ -124,25 +136,46 @@ def _topic(name):
     return importlib.import_module(f"chainrule.lab.probes.{name}")
 
 
-def _check_file(workspace: Workspace, file: File, wanted, seconds) -> Iterator[Verdict]:
-    """The verdicts on the functions of a file that are wanted; of a backward pass its forward pass is checked along."""
+@dataclass(frozen=True)
+class _Looked:
+    """A file of the workspace before anything of it is run.
+
+    Attributes
+    ----------
+    names : the functions to be checked; of a backward pass its forward pass is checked along
+    verdicts : on those that need not be run
+    tasks : for the others
+    """
+
+    file: File
+    source: "_Source"
+    names: dict[str, Exercise]
+    verdicts: dict[str, Verdict]
+    tasks: list[Task]
+
+
+def _looked_at(workspace: Workspace, file: File, wanted) -> _Looked:
     every = {name: exercise for exercise in file.exercises for name in _names(exercise)}
-    looked_at = {each for name in every if wanted(name) for each in (name, _forward_of(name))}
-    names = {name: exercise for name, exercise in every.items() if name in looked_at}
+    along = {each for name in every if wanted(name) for each in (name, _forward_of(name))}
+    names = {name: exercise for name, exercise in every.items() if name in along}
     source = _Source.read(workspace.folder / file.name)
     if source.fault:
-        yield from (Verdict(name, file.name, source.line, "error", sentence=source.fault) for name in names if wanted(name))
-        return
+        return _Looked(
+            file, source, names, {name: Verdict(name, file.name, source.line, "error", sentence=source.fault) for name in names}, []
+        )
     verdicts = {name: verdict for name, exercise in names.items() if (verdict := _before_running(source, file, exercise, name))}
     tasks = [_task(source, file, exercise, name) for name, exercise in names.items() if name not in verdicts]
-    # what the file's own labs ask for; a network of one lab may use another lab's layers, of the library until they are written
-    answers = [each.name for lab in workspace.labs if file in lab.files for other in lab.files for each in other.exercises]
-    ran = run_tasks(workspace.folder, tasks, needs=file.needs, answers=answers, seconds=seconds)
-    for name, exercise in names.items():
-        if name not in verdicts:
-            verdicts[name] = _verdict(source, file, exercise, *next(ran))
-        if wanted(name):
-            yield _after(verdicts.get(_forward_of(name)), verdicts[name])
+    return _Looked(file, source, names, verdicts, tasks)
+
+
+def _answers(workspace: Workspace, file: File) -> list[str]:
+    """What the file's own labs ask for; a network of one lab may use another lab's layers, of the library until they are written."""
+    return [each.name for lab in workspace.labs if file in lab.files for other in lab.files for each in other.exercises]
+
+
+def _import_libraries(looked_at):
+    for source in {source for each in looked_at for task in each.tasks for source in task.partners.values()}:
+        importlib.import_module(source)
 
 
 def _forward_of(name: str) -> str:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import faulthandler
 import importlib.util
+import itertools
 import json
 import os
 import resource
@@ -48,7 +49,7 @@ def main():
     workspace = Path(request["workspace"]).resolve()
     sys.path.insert(0, str(workspace))
     sys.dont_write_bytecode = True
-    _guard_imports(workspace, set(request["needs"]), set(request["answers"]))
+    _guard_imports(workspace, set(request["needs"]), request["answers"])
 
     def say(**line):
         report.write(json.dumps(line) + "\n")
@@ -68,19 +69,20 @@ def _probe(request, workspace, say):
     say(ready=True)
     modules: dict[str, Any] = {}
     with open(request["stacks"], "w") as stacks:
-        for task in request["tasks"]:
+        for number, task in enumerate(request["tasks"]):
             stacks.truncate(0)
             faulthandler.dump_traceback_later(request["seconds"] * 0.9, file=stacks)
-            say(begin=task["function"])
+            say(begin=number)
             probes = importlib.import_module(f"chainrule.lab.probes.{task['topic']}").PROBES[task["function"]]
             try:
                 module = modules.get(task["file"]) or _import(workspace, task["file"])
                 modules[task["file"]] = module
+                say(imported=task["file"])
             except BaseException as error:  # SystemExit, too: it is the learner's
-                say(function=task["function"], broken=_fault(error, workspace))
+                say(broken=_fault(error, workspace))
                 continue
             for index, probe in enumerate(probes):
-                say(function=task["function"], probe=index, **_outcome(module, workspace, task, probe))
+                say(probe=index, **_outcome(module, workspace, task, probe))
         faulthandler.cancel_dump_traceback_later()
 
 
@@ -121,10 +123,11 @@ def _guard_imports(workspace, needs, answers):
     original = builtins.__import__
 
     def guarded(name, globals=None, locals=None, fromlist=(), level=0):
-        root = name.partition(".")[0]
-        if level == 0 and Path((globals or {}).get("__file__") or "").parent == workspace and root not in needs:
+        root, importer = name.partition(".")[0], Path((globals or {}).get("__file__") or "")
+        if level == 0 and importer.parent == workspace and root not in needs:
             harmless = any(name == allowed or name.startswith(f"{allowed}.") for allowed in ALLOWED)
-            other = name.startswith("chainrule.functional") and fromlist and not answers & {*fromlist, "*"}
+            refused = {*answers.get(importer.name, itertools.chain(*answers.values())), "*"}
+            other = name.startswith("chainrule.functional") and fromlist and not refused & set(fromlist)
             if root in FRAMEWORKS or (root == "chainrule" and not harmless and not (other and _functions_only(name, fromlist))):
                 raise Forbidden(f"{', '.join(fromlist or [name])} of {root} is not to be used here: write it yourself, with NumPy")
         return original(name, globals, locals, fromlist, level)

@@ -54,7 +54,7 @@ def run_tasks(
     tasks: Sequence[Task],
     *,
     needs: Sequence[str] = (),
-    answers: Sequence[str] = (),
+    answers: Mapping[str, Sequence[str]],
     seconds: float = SECONDS,
     memory: int = MEMORY,
 ) -> Iterator[tuple[Task, list[Outcome]]]:
@@ -64,25 +64,27 @@ def run_tasks(
     ----------
     workspace : folder with the learner's files
     needs : packages besides NumPy that the files may import
-    answers : names that they may not import from the library
+    answers : by file, the names that it may not import from the library
     seconds : for the probes of one function
     memory : bytes that the code may take
     """
     left = list(tasks)
     while left:
-        for task, outcomes in _run(workspace, left, needs, answers, seconds, memory):
+        for task, outcomes in _run(workspace, list(left), needs, answers, seconds, memory):
             left.remove(task)
             yield task, outcomes
 
 
-def run_training(workspace: Path, training: Mapping[str, Any], *, answers: Sequence[str], seconds: float) -> Iterator[dict[str, Any]]:
+def run_training(
+    workspace: Path, training: Mapping[str, Any], *, answers: Mapping[str, Sequence[str]], seconds: float
+) -> Iterator[dict[str, Any]]:
     """What `lab.learning.train` says, line by line; a last one with "failed" if it did not come to its end.
 
     Parameters
     ----------
     workspace : folder with the learner's files
     training : its arguments; `written` has the names of functions by file
-    answers : names that the files may not import from the library
+    answers : by file, the names that it may not import from the library
     seconds : for all of it
     """
     with _process(workspace, {"training": training}, (), answers, seconds, 4 * MEMORY) as (process, report, stacks):
@@ -110,7 +112,7 @@ def _process(workspace, request, needs, answers, seconds, memory):
     with tempfile.TemporaryDirectory(prefix="chainrule-lab-") as folder:
         printed, stacks = Path(folder, "printed"), Path(folder, "stacks")
         limits = {"report": write, "stacks": str(stacks), "seconds": seconds, "memory": memory, "printed": PRINTED}
-        request = {"workspace": str(workspace), "needs": list(needs), "answers": list(answers), **limits, **request}
+        request = {"workspace": str(workspace), "needs": list(needs), "answers": dict(answers), **limits, **request}
         with printed.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "chainrule.lab.child"],
@@ -141,24 +143,29 @@ def _environment():
 
 
 def _collected(process, report, tasks, seconds, stacks, workspace):
-    waiting = {task.function: task for task in tasks}
-    current, outcomes = None, []
+    current, outcomes, imported = None, [], set()
     for line in _lines(report, STARTING, seconds):
-        if line is None or "begin" in line or "done" in line:
-            if current is not None and line is not None:
+        if line is None:  # too late, or dead
+            break
+        if "begin" in line or "done" in line:
+            if current is not None:
                 yield current, outcomes
-            if line is None:  # too late, or dead
-                break
             if "done" in line:
                 return
-            current, outcomes = waiting.pop(line["begin"]), []
+            current, outcomes = tasks[line["begin"]], []
+        elif "imported" in line:
+            imported.add(line["imported"])
         elif "broken" in line:
             outcomes.append(_outcome(line["broken"]))
         elif "probe" in line:
             outcomes.append(_outcome(line))
     _kill(process)
+    ending = _ending(process.returncode, seconds, stacks, workspace, begun=current is not None)
     first = current or tasks[0]
-    yield first, [*outcomes, _ending(process.returncode, seconds, stacks, workspace, begun=current is not None)]
+    yield first, [*outcomes, ending]
+    if current is not None and first.file not in imported:  # it ended when it was imported, and would do so for its other functions
+        rest = tasks[tasks.index(first) + 1 :]
+        yield from ((task, [ending]) for task in rest if task.file == first.file)
 
 
 def _lines(report, starting, seconds, started="begin"):

@@ -87,7 +87,7 @@ def train(
     """
     written = {file.name: written_functions(workspace.folder, file) for file in lab.files}
     request = {"lab": lab.name, "written": written, "data": data, "limit": limit, "epochs": epochs, "seed": seed}
-    answers = [exercise.name for file in workspace.files for exercise in file.exercises]
+    answers = {file.name: [exercise.name for other in lab.files for exercise in other.exercises] for file in lab.files}
     found: list[Trained] = []
     for line in run_training(workspace.folder, request, answers=answers, seconds=seconds):
         if "failed" in line:
