@@ -62,7 +62,7 @@ def test_check_says_what_is_wrong_and_shows_the_smallest_example(chainrule, work
     ended = chainrule("lab", "check", "work")
     lines = ended.out.splitlines()
     assert ended.code == 1  # something is wrong
-    assert [line for line in lines if line.startswith("layernorm_forward")] == ["layernorm_forward          right"]
+    assert [line for line in lines if line.startswith("layernorm_forward")] == ["layernorm_forward                  right"]
     start = next(number for number, line in enumerate(lines) if line.startswith("layernorm_backward"))
     assert re.fullmatch(r"layernorm_backward +wrong +normalization\.py:\d+", lines[start])
     assert lines[start + 1] == "    dgamma and dbeta are means over the batch; they have to be sums: the loss divided by N already"

@@ -13,7 +13,7 @@ WIDTH = 100
 MARKS = {"right": "right", "wrong": "wrong", "error": "error", "unwritten": "not written"}
 
 
-def as_text(verdict: Verdict, *, hints: int = 0, width: int = 24) -> list[str]:
+def as_text(verdict: Verdict, *, hints: int = 0, width: int = 32) -> list[str]:
     """The lines on one function: its state, what is wrong, so many hints, and the example."""
     place = f"   {verdict.file}:{verdict.line}" if verdict.status in ("wrong", "error") and verdict.line else ""
     lines = [f"{verdict.function:<{width}}   {MARKS[verdict.status]}{place}"]
