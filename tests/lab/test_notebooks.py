@@ -21,6 +21,7 @@ def cells(name):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_from_start_to_end_with_the_solutions(tmp_path, name):
     new_workspace(tmp_path / "work", name, solutions=True)

@@ -39,11 +39,12 @@ def chainrule(folder, *arguments):
         capture_output=True,
         text=True,
         env={**os.environ, "COLUMNS": "120"},
-        timeout=280,
+        timeout=600,
     )
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_learner_goes_from_start_to_submission(tmp_path):
     assert chainrule(tmp_path, "start", "dropout", "work/").returncode == 0
     file = tmp_path / "work" / "dropout.py"

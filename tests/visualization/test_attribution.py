@@ -204,9 +204,10 @@ def test_the_gradient_of_a_photograph_is_pytorchs(pair, photographs):
 
 
 @pytest.mark.real_data
-def test_integrated_gradients_of_photographs_are_complete_to_one_percent(shared_data, photographs):
+@pytest.mark.parametrize("count", [2, pytest.param(25, marks=pytest.mark.slow)])
+def test_integrated_gradients_of_photographs_are_complete_to_one_percent(shared_data, photographs, count):
     network = load_network(weights=shared_data / "squeezenet1_1-deepscale.pth")
     images, labels = photographs
-    x = np.concatenate([network.prepare(image) for image in images[:3]])
-    attributions = integrated_gradients(network.module, x, labels[:3])
-    assert completeness_error(network.module, x, labels[:3], attributions).max() < 0.01
+    x = np.concatenate([network.prepare(image) for image in images[:count]])
+    attributions = integrated_gradients(network.module, x, labels[:count])
+    assert completeness_error(network.module, x, labels[:count], attributions).max() < 0.01
