@@ -471,7 +471,7 @@ def make_train_arguments():
     return shlex.split(line.split("chainrule train", 1)[1].replace("$(ARGS)", ""))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_make_train_reaches_97_percent_of_the_held_out_digits(chainrule, seed):
     ended = chainrule("train", *make_train_arguments(), "--seed", seed, "--name", "digits")
     assert ended.code == 0, ended.err

@@ -153,6 +153,7 @@ def test_senseless_settings_are_refused(network, x, options):
 # --- real photographs -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_all_but_one_photograph_can_be_made_to_fool_as_files(shared_data):
     network = load_network(weights=shared_data / "squeezenet1_1-deepscale.pth")
