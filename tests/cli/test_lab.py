@@ -113,6 +113,13 @@ def test_train_puts_the_functions_into_a_network_and_draws_both_curves(chainrule
     assert (work / "training.png").is_file()
 
 
+def test_train_looks_at_where_the_picture_goes_before_it_trains(chainrule, work):
+    write(work, FORWARD, BACKWARD)
+    ended = chainrule("lab", "train", "work", "--output", "curves.pdf")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "error: curves.pdf would be a PNG file by another name; call it curves.png\n"
+
+
 def test_train_of_a_lab_that_trains_nothing_names_those_that_do(chainrule, work):
     ended = chainrule("lab", "train", "work", "--lab", "looking-inside")
     assert (ended.code, "has no lab looking-inside that trains something" in ended.err) == (1, True)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from chainrule.cli.console import err, out, percent
+from chainrule.cli.output import checked_output
 
 __all__ = ["EXAMPLES", "app"]
 
@@ -110,6 +111,7 @@ def train(
     from chainrule.lab.workspace import find_workspace
 
     workspace = find_workspace(folder)
+    path = checked_output(output or workspace.folder / "training.png", ".png")
     labs = [find_lab(lab)] if lab else [each for each in workspace.labs if each.name in TRAINABLE]
     if absent := [each.name for each in labs if each not in workspace.labs or each.name not in TRAINABLE]:
         raise ValueError(f"{workspace.folder} has no lab {absent[0]} that trains something; these do: {', '.join(TRAINABLE)}")
@@ -132,7 +134,6 @@ def train(
             told = [f"{who} {percent(run.accuracy[who])}" for who in ("yours", "library") if who in run.accuracy]
             out.print(f"    validation accuracy after {epochs} {'epoch' if epochs == 1 else 'epochs'}: {', '.join(told)}", markup=False)
         runs += found
-    path = output or workspace.folder / "training.png"
     picture(runs, path)
     out.print(f"picture  {path}", markup=False)
 
@@ -165,9 +166,10 @@ def _print_json(workspace, functions, hints):
     from chainrule.lab.checking import check_workspace
     from chainrule.lab.telling import as_json
 
-    verdicts = [as_json(verdict, hints=hints) for verdict in check_workspace(workspace, functions)]
-    out.print_json(json.dumps({"workspace": str(workspace.folder), "labs": [lab.name for lab in workspace.labs], "functions": verdicts}))
-    return all(verdict["status"] in ("right", "unwritten") for verdict in verdicts)
+    verdicts = list(check_workspace(workspace, functions))
+    told = [as_json(verdict, hints=hints) for verdict in verdicts]
+    out.print_json(json.dumps({"workspace": str(workspace.folder), "labs": [lab.name for lab in workspace.labs], "functions": told}))
+    return all(verdict.fine for verdict in verdicts)
 
 
 def _print_verdicts(workspace, functions, hints, files=()):
@@ -179,7 +181,7 @@ def _print_verdicts(workspace, functions, hints, files=()):
         verdicts.append(verdict)
         out.print("\n".join(as_text(verdict, hints=hints)), markup=False, highlight=False, soft_wrap=True)
     out.print(summary(verdicts), markup=False)
-    return all(verdict.status in ("right", "unwritten") for verdict in verdicts)
+    return all(verdict.fine for verdict in verdicts)
 
 
 def _watch(workspace, functions, hints):

@@ -1,6 +1,7 @@
 """Checks the functions of a workspace: not written, right, or wrong, and what is wrong."""
 
 import ast
+import contextlib
 import difflib
 import importlib
 import inspect
@@ -55,6 +56,7 @@ class Verdict:
     hints : one after the other, on request
     example : the smallest input that shows it
     remark : what one may want to know of a right function
+    fine : whether nothing is wrong with it so far
     """
 
     function: str
@@ -66,6 +68,10 @@ class Verdict:
     hints: tuple[str, ...] = ()
     example: Example | None = None
     remark: str = ""
+
+    @property
+    def fine(self) -> bool:
+        return self.status in ("right", "unwritten")
 
 
 def check_workspace(
@@ -174,8 +180,9 @@ def _answers(workspace: Workspace, file: File) -> list[str]:
 
 
 def _import_libraries(looked_at):
-    for source in {source for each in looked_at for task in each.tasks for source in task.partners.values()}:
-        importlib.import_module(source)
+    with contextlib.suppress(ImportError):  # said where the verdict needs it
+        for source in {source for each in looked_at for task in each.tasks for source in task.partners.values()}:
+            importlib.import_module(source)
 
 
 def _forward_of(name: str) -> str:
@@ -185,7 +192,7 @@ def _forward_of(name: str) -> str:
 
 def _after(forward: Verdict | None, verdict: Verdict) -> Verdict:
     """A verdict on a backward pass, which no one can judge by the numbers while the cache that it gets is from a wrong forward pass."""
-    if forward is None or forward is verdict or forward.status in ("right", "unwritten") or verdict.status != "wrong" or verdict.hints:
+    if forward is None or forward is verdict or forward.fine or verdict.status != "wrong" or verdict.hints:
         return verdict
     sentence = f"gives other gradients than it should, but from the cache of {forward.function}, which is wrong itself: mend that first"
     return replace(verdict, kind="cache", sentence=sentence)
@@ -238,7 +245,7 @@ def _verdict(source, file, exercise, task, seen: list[Outcome]) -> Verdict:
     name, probes = task.function, _topic(exercise.topic).PROBES[task.function]
     line = source.find(name).lineno
     library = {each: getattr(importlib.import_module(module), each) for each, module in task.partners.items()}
-    expected = [outcome(probe, library, exercise.may_change) for probe in probes]
+    expected = [outcome(probe, library, exercise.may_change, again=False) for probe in probes]
     complete = len(seen) == len(probes)
     finding = diagnose(name, exercise.topic, probes, seen, expected, library, exercise.may_change) if complete else None
     if finding is not None:

@@ -5,6 +5,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import libcst as cst
@@ -13,8 +14,6 @@ from libcst.helpers import get_full_name_for_node
 from chainrule.lab.labs import FILES, LABS, Exercise, File
 
 __all__ = ["skeleton", "solution"]
-
-INDENT = "    "
 
 
 def skeleton(file: File) -> str:
@@ -44,8 +43,7 @@ def solution(file: File) -> str:
     for source in sources:
         exercises = {exercise.name: exercise for exercise in file.exercises if exercise.source == source}
         module = _asked_for(_module(source), exercises)
-        wanted = set(exercises)
-        kept = _needed(module, wanted)
+        kept = _needed(module, exercises)
         used = {name.value for statement in kept for name in _names(statement)}
         for statement in module.body:
             for line in _imports(statement, used, file):
@@ -58,6 +56,7 @@ def _header(file, imports):
     return f'"""{file.title}"""\n\n{imports}'
 
 
+@cache
 def _module(source):
     spec = importlib.util.find_spec(source)
     assert spec is not None and spec.origin is not None

@@ -5,7 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.lab.probes.two_layernet import about_bias, about_weights, data, entries, loss_and_gradients, put
+from chainrule.lab.probes.two_layernet import (
+    SMALL,
+    SMALL_DATA,
+    SMALL_TITLE,
+    about_bias,
+    about_weights,
+    data,
+    entries,
+    loss_and_gradients,
+    put,
+)
 from chainrule.lab.probing import Probe, results
 
 __all__ = ["PROBES"]
@@ -19,16 +29,6 @@ def parameters(*widths, seed=0):
         params[f"W{layer}"] = 1.5 * rng.standard_normal((fan_in, fan_out)) / np.sqrt(fan_in)
         params[f"b{layer}"] = rng.uniform(-0.5, 0.5, fan_out)
     return params
-
-
-SMALL = {
-    "W1": np.array([[1.0, -1.0], [0.5, 1.0]]),
-    "b1": np.array([0.0, 0.5]),
-    "W2": np.array([[1.0, 0.0], [-1.0, 2.0]]),
-    "b2": np.array([0.5, 0.0]),
-}
-SMALL_DATA = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([0, 1])
-SMALL_TITLE = "X [[1, 2], [3, -1]], W1 [[1, -1], [0.5, 1]], b1 [0, 0.5], W2 [[1, 0], [-1, 2]], b2 [0.5, 0]"
 
 
 def network(functions, params, reg=0.0, dtype: Any = np.float64):

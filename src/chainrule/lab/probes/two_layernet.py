@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.lab.probing import ContractError, Probe, results
 
-__all__ = ["PROBES", "about_bias", "about_weights", "entries", "loss_and_gradients", "put"]
+__all__ = ["PROBES", "SMALL", "SMALL_DATA", "SMALL_TITLE", "about_bias", "about_weights", "entries", "loss_and_gradients", "put"]
 
 
 def parameters(D, H, C, seed=0):
