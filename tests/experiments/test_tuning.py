@@ -165,6 +165,21 @@ def test_a_worker_ends_with_the_command_that_began_it(tmp_path):
     _wait_for(lambda: not Path(f"/proc/{worker}").exists() or "Z" in Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2])
 
 
+def test_a_trial_whose_worker_died_before_its_first_sign_of_life_is_done_by_another(sqlite):
+    own = tuning(sqlite, trials=2, heartbeat=1)
+    with opened(own) as study, pytest.warns(UserWarning, match="Heartbeat"):
+        study.ask()  # by a worker that is no more
+    worker = subprocess.Popen([sys.executable, "-m", "chainrule.experiments.tuning"], stdin=subprocess.PIPE, text=True)
+    try:
+        worker.communicate(own.to_json(), timeout=60)
+    finally:
+        worker.kill()
+        worker.wait()
+    with opened(own) as study:
+        assert [trial.number for trial in finished(study)] == [1, 2]
+        assert study.trials[0].state == TrialState.FAIL
+
+
 # --- a real PostgreSQL ------------------------------------------------------------------------------------------------------------------
 
 
@@ -220,7 +235,12 @@ def test_no_trial_is_lost_or_counted_twice_when_two_of_four_workers_are_killed_a
     with opened(own) as study:
         with four_workers(own) as workers:
             for number, worker in enumerate(workers[:3], start=1):
-                _wait_for(lambda number=number: len(finished(study)) > 4 * number and study.get_trials(states=[TrialState.RUNNING]))
+                busy = 5 - number  # all that are left: so the one that is killed has a trial
+                _wait_for(
+                    lambda number=number, busy=busy: (
+                        len(finished(study)) > 4 * number and len(study.get_trials(states=[TrialState.RUNNING])) >= busy
+                    )
+                )
                 worker.send_signal(signal.SIGSTOP if number == 3 else signal.SIGKILL)
             time.sleep(8)  # it is held for dead
             workers[2].send_signal(signal.SIGCONT)

@@ -181,10 +181,12 @@ def work(tuning: Tuning):
     """Try until all trials are finished, by this worker or another one."""
     study = open_study(tuning)
     objective = _Objective(tuning)
+    missed: set[int] = set()  # trials that `_miss` has begun to wait for
     while _live(study, FINISHED) < tuning.trials and not _orphaned():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             optuna.storages.fail_stale_trials(study)
+            _miss(study, missed)
             if _live(study, (*FINISHED, TrialState.RUNNING)) >= tuning.trials:
                 time.sleep(PATIENCE)  # others are at the last ones; if one dies, its trial is ours
                 continue
@@ -194,6 +196,17 @@ def work(tuning: Tuning):
                 if study.get_trials(deepcopy=False)[objective.number].state != TrialState.FAIL:
                     raise
                 # this worker gave no sign of life for a while, and its trial is another's now
+
+
+def _miss(study, missed):
+    """Wait for a sign of life of each trial that runs, even if it never gave one.
+
+    Optuna waits for the next one only: a worker that is killed before its first one would leave a trial that runs for ever.
+    """
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if trial.number not in missed:
+            missed.add(trial.number)
+            study._storage.record_heartbeat(trial._trial_id)
 
 
 PARENT = os.getppid()
