@@ -121,7 +121,8 @@ def test_published_weights_are_kept_in_the_data_folder_that_is_named(chainrule, 
     assert not (tmp_path / "empty").exists()
 
 
-def test_a_network_that_does_not_exist_is_an_error_with_those_that_do(chainrule, trained):
+def test_a_network_that_does_not_exist_is_an_error_with_those_that_do(chainrule, trained, tmp_path):
+    Image.new("RGB", (32, 32), "white").save(tmp_path / "white.png")
     ended = chainrule("predict", "white.png", "--network", "resnet81")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
@@ -133,6 +134,7 @@ def test_a_network_that_does_not_exist_is_an_error_with_those_that_do(chainrule,
 def test_without_a_network_the_first_run_says_what_to_do(chainrule, monkeypatch, tmp_path):
     monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "data"))
     monkeypatch.setattr("chainrule.weights.published.URL", "http://127.0.0.1:9/")
+    Image.new("RGB", (32, 32), "white").save(tmp_path / "white.png")
     ended = chainrule("predict", "white.png")
     assert ended.code == 1
     assert ended.err == (
@@ -169,3 +171,9 @@ def test_a_network_that_is_there_answers_within_two_seconds(chainrule, photograp
     needed = seconds("-m", "chainrule", "predict", "hay.png", "--weights", str(weights), cwd=tmp_path)
     # alone on two cores 1.3 s, twice as long as importing Numba; where others compute, too, it was up to 3.3 times
     assert needed < max(2, 4 * seconds("-c", "import numba", cwd=tmp_path))
+
+
+def test_an_image_that_is_not_there_is_told_before_weights_are_fetched(chainrule, monkeypatch, tmp_path):
+    monkeypatch.setenv("CHAINRULE_DATA", str(tmp_path / "empty"))
+    ended = chainrule("predict", "none.png")
+    assert (ended.code, ended.err) == (1, "error: there is no none.png; name image files\n")

@@ -35,6 +35,8 @@ def predict(
     checkpoint: Checkpoint = "best",
 ):
     """The classes that a network sees in images, with their probabilities. The published weights are downloaded once."""
+    if not any(path.exists() for path in images):  # before weights are fetched for them
+        raise ValueError(f"there is no {images[0]}; name image files")
     loaded = open_network(network, engine, weights, runs, data_folder, checkpoint)
     results = []
     for path in images:
