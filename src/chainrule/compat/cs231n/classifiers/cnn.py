@@ -1,8 +1,9 @@
 """CS231n's convolutional network. `from cs231n.classifiers.cnn import *` brings every layer with it, as in the course."""
 
+import numpy as np
+
 from chainrule.compat.cs231n import fast_layers, layer_utils, layers
 from chainrule.compat.cs231n.classifiers import plain_cnn
-from chainrule.compat.cs231n.classifiers.penalty import penalized
 from chainrule.compat.cs231n.fast_layers import *  # noqa: F403
 from chainrule.compat.cs231n.layer_utils import *  # noqa: F403
 from chainrule.compat.cs231n.layers import *  # noqa: F403
@@ -33,4 +34,7 @@ class ThreeLayerConvNet(plain_cnn.ThreeLayerConvNet):
         dhidden, grads["W3"], grads["b3"] = affine_backward(dscores, scores_cache)
         dpooled, grads["W2"], grads["b2"] = affine_relu_backward(dhidden, hidden_cache)
         grads["W1"], grads["b1"] = conv_relu_pool_backward_parameters(dpooled, conv_cache)
-        return penalized(loss, grads, self.params, self.reg)
+        for name in ("W1", "W2", "W3"):
+            loss += 0.5 * self.reg * np.sum(self.params[name] ** 2)
+            grads[name] += self.reg * self.params[name]
+        return loss, grads
