@@ -152,7 +152,8 @@ class ResidualBlock(nn.Module):
     kernel_sizes : of each convolution, odd
     batchnorm : normalize before each activation
     dropout : probability to drop a channel, in [0, 1)
-    activation_type, activation_params : as for `CNN`; the sum goes through ReLU whatever they are
+    activation_type : "relu", "lrelu" (nn.LeakyReLU), "tanh" or "sigmoid"; the sum goes through ReLU whatever it is
+    activation_params : arguments of the activation, such as {"negative_slope": 0.5}
 
     Attributes
     ----------

@@ -11,7 +11,7 @@ __all__ = ["ThreeLayerConvNet", "TwoLayerFC", "train_step"]
 
 
 class TwoLayerFC(keras.Model):
-    """affine - relu - affine, without biases; x is flattened."""
+    """affine - relu - affine, without biases; x is flattened. Weights begin as draws with mean 0 and variance 2 / fan_in."""
 
     def __init__(self, hidden_size, num_classes):
         super().__init__()
@@ -24,9 +24,10 @@ class TwoLayerFC(keras.Model):
 
 
 class ThreeLayerConvNet(keras.Model):
-    """conv 5x5 - relu - conv 3x3 - relu - affine, for images (H, W, C).
+    """conv 5x5 - relu - conv 3x3 - relu - affine, for images (H, W, C); the padding keeps their size.
 
-    Keras' "he_normal" has the variance of He et al. 2015, 2 / fan_in, but cuts off what lies beyond two standard deviations.
+    Weights begin as draws with mean 0 and variance 2 / fan_in, biases at 0. Keras' "he_normal" has that variance, which is that of He et
+    al. 2015, but cuts off what lies beyond two standard deviations.
     """
 
     def __init__(self, channel_1, channel_2, num_classes):
@@ -43,7 +44,14 @@ class ThreeLayerConvNet(keras.Model):
 
 
 def train_step(model, optimizer, x, y):
-    """One update. Returns the loss before it."""
+    """One update of the model's trainable variables, along the gradient of the mean cross-entropy. Returns the loss before it.
+
+    Parameters
+    ----------
+    model : x -> scores (N, C)
+    optimizer : of Keras
+    x, y : a batch and its labels (N,)
+    """
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, model(x)))
     gradients = tape.gradient(loss, model.trainable_variables)

@@ -12,7 +12,7 @@ __all__ = ["three_layer_convnet", "two_layer_fc"]
 
 
 def two_layer_fc(hidden_size, num_classes, image=(32, 32, 3)):
-    """affine - relu - affine, without biases, for images (H, W, C)."""
+    """affine - relu - affine, without biases, for images (H, W, C). Weights begin as draws with mean 0 and variance 2 / fan_in."""
     return keras.Sequential(
         [
             keras.Input(image),
@@ -24,7 +24,10 @@ def two_layer_fc(hidden_size, num_classes, image=(32, 32, 3)):
 
 
 def three_layer_convnet(channel_1, channel_2, num_classes, image=(32, 32, 3)):
-    """conv 5x5 - relu - conv 3x3 - relu - affine, for images (H, W, C)."""
+    """conv 5x5 - relu - conv 3x3 - relu - affine, for images (H, W, C); the padding keeps their size.
+
+    Weights begin as draws with mean 0 and variance 2 / fan_in, biases at 0.
+    """
     return keras.Sequential(
         [
             keras.Input(image),

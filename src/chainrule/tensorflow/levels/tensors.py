@@ -47,7 +47,8 @@ def random_weight(shape, generator, dtype=tf.float32):
     Parameters
     ----------
     shape : (D, M) of an affine layer, or (KH, KW, C, F) of a convolution: the fan-in is all but the last
-    generator : tf.random.Generator
+    generator : tf.random.Generator that it is drawn from
+    dtype : of the weight
     """
     return tf.Variable(generator.normal(shape, stddev=math.sqrt(2 / math.prod(shape[:-1])), dtype=dtype))
 
@@ -58,7 +59,7 @@ def zero_weight(shape, dtype=tf.float32):
 
 
 def sgd_step(network, params, x, y, learning_rate):
-    """One update of all parameters, in place: w - learning_rate * dw. Returns the loss before it.
+    """One update of all parameters, in place: w - learning_rate * dw, dw of the mean cross-entropy. Returns the loss before it.
 
     Parameters
     ----------
