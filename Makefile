@@ -20,6 +20,7 @@ test-slow: $(VENV)/dev  ## the proofs that take minutes
 test-tensorflow: $(TENSORFLOW)/dev  ## the tests that need TensorFlow, in an environment of its own
 	$(TENSORFLOW)/bin/python -m pytest tests/benchmarks/test_steps.py::test_tensorflow_computes_the_same_losses \
 	  tests/tensorflow tests/test_exports.py $(ARGS)
+	$(TENSORFLOW)/bin/python -m pytest tests/lab -k "tf_ or tensorflow" -n 2 --dist worksteal $(ARGS)  # its lab
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/basedpyright

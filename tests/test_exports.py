@@ -15,6 +15,9 @@ import chainrule
 LEFT_OUT = {"chainrule.__main__"}
 if importlib.util.find_spec("tensorflow") is None:  # it is in an environment of its own, where `make test-tensorflow` runs these tests, too
     LEFT_OUT.add("chainrule.tensorflow")
+    LEFT_OUT |= {
+        f"chainrule.lab.{name}" for name in ("tensorflow_learning", "mistakes.tf_tensors", "mistakes.tf_modules", "mistakes.tf_sequential")
+    }
 MODULES = sorted(module.name for module in pkgutil.walk_packages(chainrule.__path__, "chainrule.") if module.name not in LEFT_OUT)
 PACKAGES = [name for name in MODULES if Path(importlib.util.find_spec(name).origin).name == "__init__.py"]
 HEAVY = {"numba", "torch", "tensorflow", "keras", "matplotlib", "sklearn", "pooch", "tensorboard"}

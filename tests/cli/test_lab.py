@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import pytest
 from tests.lab.workspaces import BACKWARD, FORWARD
@@ -21,14 +22,14 @@ def work(chainrule, tmp_path):
     return tmp_path / "work"
 
 
-def write(work, *functions):
-    file = work / "normalization.py"
+def write(work, *functions, file="normalization.py"):
+    file = work / file
     file.write_text(file.read_text() + "".join(functions))
 
 
-def test_list_names_nine_labs_and_what_one_writes(chainrule):
+def test_list_names_nine_labs_one_of_them_in_two_frameworks_and_what_one_writes(chainrule):
     out = chainrule("lab", "list").out
-    assert len(re.findall(r"^│ [a-z-]+ ", out, re.MULTILINE)) == 9
+    assert len(re.findall(r"^│ [a-z-]+ ", out, re.MULTILINE)) == 9 + 1
     assert "batch norm with both backward passes, layer norm" in " ".join(out.split())
 
 
@@ -37,7 +38,7 @@ def test_list_of_a_workspace_says_what_is_done(chainrule, work):
     ended = chainrule("lab", "list", "work")
     assert ended.code == 0
     assert "2 of 5 right" in ended.out
-    assert ended.out.count("not started") == 8
+    assert ended.out.count("not started") == 9
 
 
 def test_start_prints_the_files_and_does_not_start_twice(chainrule, work):
@@ -62,11 +63,11 @@ def test_check_says_what_is_wrong_and_shows_the_smallest_example(chainrule, work
     ended = chainrule("lab", "check", "work")
     lines = ended.out.splitlines()
     assert ended.code == 1  # something is wrong
-    assert [line for line in lines if line.startswith("layernorm_forward")] == ["layernorm_forward                  right"]
+    assert re.fullmatch(r"layernorm_forward +right +normalization\.py:\d+", next(line for line in lines if line.startswith("layernorm_f")))
     start = next(number for number, line in enumerate(lines) if line.startswith("layernorm_backward"))
     assert re.fullmatch(r"layernorm_backward +wrong +normalization\.py:\d+", lines[start])
     assert lines[start + 1] == "    dgamma and dbeta are means over the batch; they have to be sums: the loss divided by N already"
-    assert lines[start + 2] == "    the smallest example, 2 samples of 2 features:"
+    assert lines[start + 2] == "    the smallest example, 2 samples of 3 features:"
     assert "hint" not in ended.out
 
 
@@ -91,7 +92,7 @@ def test_json_has_status_kind_sentence_and_example_of_every_function(chainrule, 
     }
     wrong = functions["layernorm_backward"]
     assert (wrong["kind"], wrong["sentence"][:16]) == ("scale", "dgamma and dbeta")
-    assert wrong["example"]["calls"][0]["arguments"]["x"] == [[1.0, 2.0], [3.0, 8.0]]
+    assert wrong["example"]["calls"][0]["arguments"]["x"] == [[1.0, 1.0, 4.0], [2.0, 8.0, 5.0]]
     assert set(wrong["example"]["yours"]) == set(wrong["example"]["expected"]) == {"dgamma", "dbeta"}
     assert functions["layernorm_forward"]["kind"] is functions["layernorm_forward"]["sentence"] is None
 
@@ -103,6 +104,48 @@ def test_check_of_one_function_leaves_out_the_others(chainrule, work):
 def test_an_unknown_function_names_the_nearest(chainrule, work):
     ended = chainrule("lab", "check", "work", "layernorm_foward")
     assert (ended.code, "did you mean layernorm_forward" in ended.err) == (1, True)
+
+
+def test_in_a_workspace_the_folder_may_be_left_out(chainrule, work, monkeypatch):
+    monkeypatch.chdir(work)
+    assert chainrule("lab", "check", "layernorm_forward", "layernorm_backward").out.endswith("2 functions: 2 not written\n")
+    ended = chainrule("lab", "check", "LayerNorm")
+    assert (ended.code, "did you mean layernorm_forward or layernorm_backward" in ended.err) == (1, True)
+
+
+def test_an_example_too_large_to_be_printed_says_where_it_differs(chainrule, tmp_path):
+    work = tmp_path / "conv"
+    assert chainrule("lab", "start", "convolution", str(work), "--solutions").code == 0
+    file = work / "convolution.py"
+    file.write_text(
+        file.read_text() + "\n\ndef max_pool_forward_naive(x, pool_param):\n    return x[:, :, :1, :1] + 0 * x[0, 0, 0, 0], None\n"
+    )
+    ended = chainrule("lab", "check", str(work), "max_pool_forward_naive")
+    assert ended.code == 1
+    assert len(ended.out.splitlines()) < 40
+
+
+def test_functions_of_the_same_name_are_told_apart_by_their_files(chainrule, tmp_path):
+    for lab in ("convolution", "pytorch"):
+        assert chainrule("lab", "start", lab, "both").code == 0
+    both = chainrule("lab", "check", "both", "ThreeLayerConvNet").out
+    assert "three_layer_convnet.py:" in both and "level2_modules.py:" in both
+    one = chainrule("lab", "check", "both", "three_layer_convnet.ThreeLayerConvNet").out
+    assert "level2_modules.py:" not in one and one.endswith("2 functions: 2 not written\n")
+    assert chainrule("lab", "check", "both", "convolution").out.endswith("12 functions: 12 not written\n")
+    assert chainrule("lab", "check", "both", "level2_modules.py").out.endswith("5 functions: 5 not written\n")
+
+
+def test_what_was_handed_in_can_be_checked(chainrule, work, tmp_path):
+    write(work, FORWARD, WRONG)
+    ended = chainrule("lab", "submit", "work", "--output", "out", "--no-execute")
+    assert ended.code == 0
+    assert "warning: wrong: layernorm_backward\n" in ended.err
+    assert "warning: not written: batchnorm_forward, batchnorm_backward, batchnorm_backward_alt\n" in ended.err
+    with zipfile.ZipFile(tmp_path / "out" / "a2_code_submission.zip") as archive:
+        archive.extractall(tmp_path / "handed-in")
+    told = json.loads(chainrule("lab", "check", "handed-in", "--json").out)
+    assert told["counts"] == {"right": 1, "wrong": 1, "error": 0, "unwritten": 3}
 
 
 def test_train_puts_the_functions_into_a_network_and_draws_both_curves(chainrule, work):
@@ -123,6 +166,26 @@ def test_train_looks_at_where_the_picture_goes_before_it_trains(chainrule, work)
 def test_train_of_a_lab_that_trains_nothing_names_those_that_do(chainrule, work):
     ended = chainrule("lab", "train", "work", "--lab", "looking-inside")
     assert (ended.code, "has no lab looking-inside that trains something" in ended.err) == (1, True)
+
+
+def test_watch_checks_the_files_that_import_what_was_saved(chainrule, tmp_path, monkeypatch):
+    work = tmp_path / "nets"
+    assert chainrule("lab", "start", "fully-connected-nets", str(work), "--solutions").code == 0
+    command = [sys.executable, "-u", "-m", "chainrule", "lab", "check", str(work), "affine_relu_forward", "relu_forward", "--watch"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            while not process.stdout.readline().startswith("waiting for the next save"):
+                pass
+            write(work, "\n\ndef relu_forward(x):\n    return -x, x\n", file="layers.py")
+            told = ""
+            while "2 functions: 2 wrong" not in told:
+                told += process.stdout.readline()
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert re.search(r"\d\d:\d\d:\d\d   layers.py\n", told)
+    assert re.search(
+        r"^affine_relu_forward +wrong +fully_connected.py:\d+\n.*calls relu_forward, which is wrong itself", told, re.MULTILINE
+    )
 
 
 def test_watch_checks_again_at_every_save_until_it_is_interrupted(work):

@@ -42,7 +42,7 @@ def test_a_wrong_function_is_told_with_kind_line_hints_and_the_smallest_example(
     assert "def layernorm_backward" in (folder / "normalization.py").read_text().splitlines()[verdict.line - 1]
     assert [name for name, _ in verdict.example.calls] == ["layernorm_forward", "layernorm_backward"]
     assert sorted(verdict.example.expected) == ["dbeta", "dgamma"]
-    assert verdict.example.calls[0][1]["x"].size == 4
+    assert verdict.example.calls[0][1]["x"].size == 6
 
 
 def test_float64_for_float32_is_right_with_a_remark(tmp_path):
@@ -71,17 +71,31 @@ def test_a_modified_argument_that_no_catalogue_knows_is_named(tmp_path):
     assert "dout" in verdict.sentence
 
 
-def test_the_first_wrong_value_on_the_way_is_named_by_its_variable(tmp_path):
+def test_values_on_the_way_that_are_right_are_told_with_the_next(tmp_path):
     forward = FORWARD.replace("x.var(axis=1, keepdims=True)", "np.abs(x - mean).mean(axis=1, keepdims=True)")
-    verdict = verdict_on(written(tmp_path, forward), "layernorm_forward")
-    assert verdict.kind == "wrong-statistic"
-    assert "`mean` is the right mean, but no variable holds the right variance" in verdict.sentence
+    assert verdict_on(written(tmp_path, forward), "layernorm_forward").sentence == (
+        "out is wrong; on the way to out you have the right mean (`mean`), so the mistake is elsewhere; "
+        "variance would be [[2.] [6.]] for 2 samples of 3 features"
+    )
+
+
+def test_values_on_the_way_say_nothing_of_results_that_they_do_not_lead_to(tmp_path):
+    body = """
+def batchnorm_forward(x, gamma, beta, bn_param):
+    mean, var = x.mean(axis=0), x.var(axis=0)
+    x_hat = (x - mean) / np.sqrt(var + bn_param.get("eps", 1e-5))
+    momentum = bn_param.get("momentum", 0.9)
+    for name, value in (("running_mean", mean), ("running_var", 3 * var)):
+        bn_param[name] = momentum * bn_param.get(name, np.zeros_like(mean)) + (1 - momentum) * value
+    return gamma * x_hat + beta, None
+"""
+    assert "x_hat" not in verdict_on(written(tmp_path, body), "batchnorm_forward").sentence
 
 
 def test_what_nothing_explains_is_said_to_be_so(tmp_path):
     verdict = verdict_on(written(tmp_path, FORWARD, BACKWARD.replace("return dx / std", "return np.sin(dx)")), "layernorm_backward")
     assert (verdict.status, verdict.kind) == ("wrong", "unknown")
-    assert "dx is wrong (dgamma, dbeta right); no catalogued mistake gives these numbers" in verdict.sentence
+    assert "dx is wrong (dgamma, dbeta right); on the way to dx you have the right dx_hat (`dx_hat`)" in verdict.sentence
     assert verdict.example is not None
 
 
@@ -90,9 +104,9 @@ def test_what_nothing_explains_is_said_to_be_so(tmp_path):
     [
         ("dx, dgamma", "gives back 2 things; expected dx, dgamma, dbeta"),
         ("None", "gives back None (is the return missing?)"),
-        ("dx", "gives back one array of shape (2, 2); expected dx, dgamma, dbeta"),
+        ("dx", "gives back one array of shape (2, 3); expected dx, dgamma, dbeta"),
         ("dx, dgamma, 'beta'", "dbeta is a str; expected an array of numbers"),
-        ("dx, dgamma[None], dgamma", "dgamma has shape (1, 2); expected (2,): an axis of length 1 is too many"),
+        ("dx, dgamma[None], dgamma", "dgamma has shape (1, 3); expected (3,): an axis of length 1 is too many"),
     ],
 )
 def test_what_is_given_back_in_another_form_is_described(tmp_path, result, sentence):
@@ -199,3 +213,131 @@ def test_a_finished_lab_is_checked_in_seconds(tmp_path):
     started = time.monotonic()
     verdicts_on(tmp_path)
     assert time.monotonic() - started < 20  # a hang, not a speed: that is in benchmarks
+
+
+SOFTMAX = """
+def softmax_loss(x, y):
+    rows = np.arange(len(x))
+    shifted = x - x.max(axis=1, keepdims=True)
+    total = np.exp(shifted).sum(axis=1, keepdims=True)
+    p = np.exp(shifted) / total
+    surprise = np.log(total[:, 0]) - shifted[rows, y]
+    dx = p.copy()
+    dx[rows, y] -= 1
+    return surprise.mean(), dx / len(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "surprise.mean()",
+            "surprise.sum() - 1",
+            "loss is wrong (dx right); on the way to loss you have the right probabilities (`p`) and loss of each sample (`surprise`)",
+        ),
+        (
+            "y] -= 1",
+            "y] -= 1.25",
+            "dx is wrong (loss right); on the way to dx you have the right probabilities (`p`), so the mistake is elsewhere",
+        ),
+        ("np.exp(shifted) / total", "np.exp(shifted) / total + 0.3 * shifted", "dx is wrong (loss right); no catalogued mistake"),
+    ],
+)
+def test_what_leads_to_the_result_that_is_wrong_is_told(tmp_path, old, new, told):
+    file = new_workspace(tmp_path, "backpropagation") / "layers.py"
+    file.write_text(file.read_text() + SOFTMAX.replace(old, new))
+    verdict = verdict_on(tmp_path, "softmax_loss")
+    assert verdict.status == "wrong"
+    assert told in verdict.sentence
+
+
+def test_an_ordinary_input_that_is_wrong_is_told_before_what_happens_on_a_special_one(tmp_path):
+    file = new_workspace(tmp_path, "backpropagation") / "layers.py"
+    file.write_text(file.read_text() + SOFTMAX.replace("surprise.mean()", "np.exp(surprise).mean()"))  # inf for an unlikely label
+    verdict = verdict_on(tmp_path, "softmax_loss")
+    assert verdict.sentence.startswith("loss is wrong (dx right)")
+
+
+def test_the_example_of_a_method_shows_the_parameters_and_what_it_was_called_with(tmp_path):
+    file = new_workspace(tmp_path, "backpropagation", solutions=True) / "two_layer_net.py"
+    file.write_text(file.read_text().replace("scores = hidden @ W2 + b2", "scores = hidden @ W2 + 1.5 * b2"))
+    verdict = verdict_on(tmp_path, "TwoLayerNet.loss")
+    names = [name for name, _ in verdict.example.calls]
+    assert names == ["TwoLayerNet", "TwoLayerNet.loss"]
+    assert list(verdict.example.calls[1][1]) == ["W1", "b1", "W2", "b2", "X"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["layernorm_forward = lambda *arguments: mine(*arguments)", "layernorm_forward = mine", "from other import mine as layernorm_forward"],
+)
+def test_a_function_may_have_its_name_by_an_assignment_or_an_import(tmp_path, text):
+    folder = written(tmp_path, FORWARD.replace("def layernorm_forward", "def mine"), f"\n\n{text}\n")
+    (folder / "other.py").write_text("import numpy as np\n" + FORWARD.replace("def layernorm_forward", "def mine"))
+    assert verdict_on(folder, "layernorm_forward").status == "right"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("class layernorm_forward:\n    pass", "layernorm_forward is a class; expected a function"),
+        ("async def layernorm_forward(x, gamma, beta, ln_param):\n    return x, None", "layernorm_forward is an async def"),
+    ],
+)
+def test_what_is_no_function_is_told(tmp_path, text, told):
+    assert told in verdict_on(written(tmp_path, f"\n\n{text}\n"), "layernorm_forward").sentence
+
+
+def test_a_missing_function_is_never_taken_for_another_that_the_lab_asks_for(tmp_path):
+    verdict = verdict_on(edited(tmp_path, "def layernorm_forward(", "def some_other_thing("), "layernorm_forward")
+    assert verdict.sentence == "normalization.py has no layernorm_forward; it was there at the start"
+
+
+def test_a_comma_too_many_is_told(tmp_path):
+    verdict = verdict_on(
+        written(tmp_path, FORWARD.replace("return gamma * x_hat + beta, (", "out = gamma * x_hat + beta,\n    return out, (")),
+        "layernorm_forward",
+    )
+    assert verdict.sentence == "out is a tuple of one thing; expected an array: is there a comma too many at the end of a line?"
+
+
+def test_what_raises_on_ordinary_inputs_is_an_error_though_it_is_wrong_on_a_special_one(tmp_path):
+    forward = FORWARD.replace('ln_param.get("eps", 1e-5)', '2 * ln_param["eps"]')
+    verdict = verdict_on(written(tmp_path, forward), "layernorm_forward")
+    assert (verdict.status, "fails on 2 samples" in verdict.sentence, "KeyError" in verdict.sentence) == ("error", True, True)
+
+
+def test_what_raises_beside_wrong_numbers_is_told_too(tmp_path):
+    forward = FORWARD.replace("    x_hat =", '    if "eps" in ln_param:\n        raise KeyError("eps")\n    x_hat =').replace(
+        "(x - mean)", "np.sin(x - mean)"
+    )
+    verdict = verdict_on(written(tmp_path, forward), "layernorm_forward")
+    assert verdict.status == "wrong"
+    assert "; and on eps = 0.5 it fails: KeyError: 'eps' (normalization.py:" in verdict.sentence
+
+
+def test_a_changed_argument_is_told_beside_wrong_numbers(tmp_path):
+    forward = FORWARD.replace("    x_hat = (x - mean)", "    x -= np.sin(mean)\n    x_hat = np.sin(x)")
+    assert verdict_on(written(tmp_path, forward), "layernorm_forward").sentence.endswith("; and it modifies its argument x")
+
+
+def test_a_file_that_is_no_utf8_is_told_without_a_line(tmp_path):
+    file = new_workspace(tmp_path) / "normalization.py"
+    file.write_text(file.read_text(), encoding="utf-16")
+    assert "None" not in verdict_on(tmp_path, "layernorm_forward").sentence
+
+
+def test_a_catalogued_mistake_is_named_beside_another_on_special_inputs(tmp_path):
+    forward = FORWARD.replace("axis=1", "axis=0").replace('ln_param.get("eps", 1e-5)', "1e-5")
+    sentence = verdict_on(written(tmp_path, forward), "layernorm_forward").sentence
+    assert "over the batch" in sentence
+    assert sentence.endswith("; and something else is wrong where eps is not small")
+
+
+def test_another_shape_on_a_special_input_does_not_keep_wrong_numbers_from_being_told(tmp_path):
+    forward = FORWARD.replace("(x - mean) / std", "np.sin(x - mean) / std").replace(
+        "    return gamma", "    if len(x) == 1:\n        return (gamma * x_hat + beta)[0, :2], None\n    return gamma"
+    )
+    verdict = verdict_on(written(tmp_path, forward), "layernorm_forward")
+    assert (verdict.status, verdict.sentence.startswith("out is wrong")) == ("wrong", True)

@@ -6,7 +6,7 @@ import zipfile
 import jupytext
 import pytest
 from pypdf import PdfReader
-from tests.lab.workspaces import new_workspace
+from tests.lab.workspaces import LABS_HERE, new_workspace
 
 from chainrule.lab.labs import LABS, find_lab
 from chainrule.lab.notebooks import FOLDER
@@ -22,7 +22,7 @@ def cells(name):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LABS_HERE)
 def test_a_notebook_runs_from_start_to_end_with_the_solutions(tmp_path, name):
     new_workspace(tmp_path / "work", name, solutions=True)
     made = submit(find_workspace(tmp_path / "work"), folder=tmp_path / "out")
@@ -34,7 +34,7 @@ def test_a_notebook_runs_from_start_to_end_with_the_solutions(tmp_path, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LABS_HERE)
 def test_a_notebook_of_a_new_workspace_ends_at_the_first_unwritten_function_and_says_so(tmp_path, name):
     new_workspace(tmp_path / "work", name)
     with pytest.raises(
@@ -62,7 +62,7 @@ def test_every_question_has_its_answer_for_instructors(name):
         assert "answer" in found[index + 1].metadata.get("tags", ()), found[index].source
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LABS_HERE)
 def test_learners_get_no_answers(tmp_path, name):
     new_workspace(tmp_path, name)
     text = (tmp_path / f"{find_lab(name).notebook}.ipynb").read_text()

@@ -48,7 +48,7 @@ def test_an_endless_loop_ends_at_the_limit_and_its_line_is_named(tmp_path):
     folder = written(tmp_path / "work", "\ndef layernorm_forward(x, gamma, beta, ln_param):\n    while True:\n        x = x + 0\n")
     started = time.monotonic()
     verdict = verdict_on(folder, "layernorm_forward", seconds=2)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
     assert verdict.status == "error"
     assert verdict.sentence.startswith("takes longer than 2 seconds")
     assert "(normalization.py:" in verdict.sentence
@@ -58,7 +58,7 @@ def test_a_file_that_does_not_end_when_it_is_imported_costs_the_time_once(tmp_pa
     folder = written(tmp_path / "work", FORWARD, BACKWARD, "\nwhile True:\n    pass\n")
     started = time.monotonic()
     verdicts = [verdict for verdict in check_workspace(find_workspace(folder), seconds=2) if verdict.status != "unwritten"]
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 20
     assert [verdict.status for verdict in verdicts] == ["error", "error"]
     assert all("takes longer than 2 seconds" in verdict.sentence for verdict in verdicts)
 
@@ -114,3 +114,25 @@ def test_nothing_is_left_in_the_workspace_by_a_check(tmp_path):
     before = sorted(folder.rglob("*"))
     list(check_workspace(find_workspace(folder)))
     assert sorted(folder.rglob("*")) == before
+
+
+def test_what_stands_on_a_function_without_an_end_waits_for_it(tmp_path):
+    folder = written(tmp_path / "work", failing("while True: pass"), BACKWARD)
+    started = time.monotonic()
+    verdicts = {verdict.function: verdict for verdict in check_workspace(find_workspace(folder), seconds=2)}
+    assert time.monotonic() - started < 20
+    assert verdicts["layernorm_backward"].status == "error"
+    assert verdicts["layernorm_backward"].sentence == "stands on layernorm_forward, which does not come to its end"
+
+
+def test_a_process_that_is_killed_from_outside_is_not_called_slow(tmp_path):
+    folder = written(tmp_path / "work", failing("import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
+    sentence = verdict_on(folder, "layernorm_forward").sentence
+    assert sentence.startswith(
+        "ended the whole Python interpreter (signal SIGKILL, which is also how the system ends what takes all its memory)"
+    )
+
+
+def test_a_file_that_fails_when_it_is_imported_says_so(tmp_path):
+    folder = written(tmp_path / "work", FORWARD, "\n1 / 0\n")
+    assert verdict_on(folder, "layernorm_forward").sentence.startswith("normalization.py cannot be imported: ZeroDivisionError")

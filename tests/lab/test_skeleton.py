@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.lab.workspaces import FILES_HERE
 
-from chainrule.lab.labs import FILES
 from chainrule.lab.skeleton import skeleton, solution
 
-EXERCISES = [(file, exercise) for file in FILES for exercise in file.exercises]
+EXERCISES = [(file, exercise) for file in FILES_HERE for exercise in file.exercises]
 
 
 def definitions(text):
@@ -44,7 +44,7 @@ def test_a_skeleton_has_the_librarys_signature_and_docstring(file, exercise):
     assert ast.get_docstring(own).strip() == said
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES_HERE, ids=lambda file: file.name)
 def test_no_line_of_a_solution_is_in_a_skeleton(file):
     text = skeleton(file)
     own = code_lines(text)
@@ -57,13 +57,13 @@ def test_no_line_of_a_solution_is_in_a_skeleton(file):
     assert "docs/derivations" not in text
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES_HERE, ids=lambda file: file.name)
 def test_private_helpers_of_the_library_are_not_in_a_skeleton(file):
     private = {node.name for node in ast.walk(ast.parse(skeleton(file))) if isinstance(node, ast.FunctionDef) and node.name.startswith("_")}
     assert private <= {"__init__"}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES_HERE, ids=lambda file: file.name)
 def test_a_solution_has_the_librarys_bodies(file):
     text = definitions(solution(file))
     for exercise in file.exercises:
@@ -72,7 +72,7 @@ def test_a_solution_has_the_librarys_bodies(file):
             assert ast.unparse(text[exercise.name]) == ast.unparse(original)
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES_HERE, ids=lambda file: file.name)
 def test_a_skeleton_imports_numpy_and_what_the_lab_needs(file, tmp_path):
     imported = {
         alias.name for node in ast.walk(ast.parse(skeleton(file))) if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names

@@ -17,7 +17,7 @@ import nbformat
 import psutil
 import pytest
 
-from chainrule.lab import notebooks, submission
+from chainrule.lab import execution, learners_notebooks, notebooks, submission
 from chainrule.lab.labs import find_lab
 from chainrule.lab.submission import submit
 from chainrule.lab.workspace import Workspace
@@ -163,6 +163,14 @@ def test_every_notebook_says_which_cell_failed_and_the_earlier_submission_stays(
     assert state(workspace.folder) == before
 
 
+def test_notebooks_with_cells_that_fail_are_handed_in_when_that_is_asked_for(make, monkeypatch):
+    without_pdf(monkeypatch)
+    workspace = make("print('before')\n1 / 0\n", labs=("dropout",))
+    made = submit(workspace, allow_errors=True)
+    assert any("ended with an error: ZeroDivisionError: division by zero" in warning for warning in made.warnings)
+    assert b"before" in handed_in(made.zip)["dropout.ipynb"]
+
+
 def children():
     return {process.pid for process in psutil.Process().children(recursive=True)}
 
@@ -179,7 +187,7 @@ def children():
     ],
 )
 def test_a_notebook_cannot_hang_or_take_the_submission_along(make, monkeypatch, source, said):
-    monkeypatch.setattr(submission, "PRINTED", 100_000)
+    monkeypatch.setattr(execution, "PRINTED", 100_000)
     workspace = make(source, labs=("dropout",))
     with pytest.raises(ValueError, match=r"dropout\.ipynb, code cell 1 ") as caught:
         submit(workspace, seconds=2 if "pass" in source else 60)
@@ -448,7 +456,7 @@ def test_a_full_disk_when_the_workspace_is_copied_is_one_sentence(run, monkeypat
     def full(*_, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(submission.shutil, "copytree", full)
+    monkeypatch.setattr(execution.shutil, "copytree", full)
     with pytest.raises(OSError, match=r"^could not copy the workspace to .* to run its notebooks: No space left on device$"):
         submit(run)
 
@@ -475,7 +483,7 @@ def test_the_files_in_the_zip_have_no_date_and_plain_permissions(run):
     ],
 )
 def test_a_cell_is_expected_to_show_something_where_it_prints_or_ends_with_a_value(source, shows):
-    assert submission._shows(source) is shows
+    assert learners_notebooks._shows(source) is shows
 
 
 @pytest.mark.parametrize("solutions", [False, True])

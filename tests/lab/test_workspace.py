@@ -1,6 +1,7 @@
 """Workspaces: what is put into a folder, and what is never touched."""
 
 import json
+import sys
 
 import pytest
 from tests.lab.workspaces import new_workspace
@@ -129,6 +130,27 @@ def test_the_note_comes_last_so_that_what_it_names_is_there(tmp_path, monkeypatc
     assert json.loads((tmp_path / MANIFEST).read_text()) == {"version": 1, "labs": ["normalization"]}
 
 
-def test_there_are_nine_labs_with_names_of_their_own():
-    assert len({lab.name for lab in LABS}) == 9
+def test_there_are_nine_labs_and_one_of_them_twice():
+    assert len({lab.name for lab in LABS}) == 9 + 1  # one of them in PyTorch or in TensorFlow
     assert all(lab.asks and lab.files for lab in LABS)
+
+
+def test_a_folder_that_is_not_there_is_not_taken_for_the_workspace_above_it(tmp_path):
+    start(find_lab("dropout"), tmp_path / "work")
+    with pytest.raises(ValueError, match="there is no folder"):
+        find_workspace(tmp_path / "work" / "nothing")
+
+
+def test_a_workspace_that_has_lost_its_note_is_known_by_its_notebooks(tmp_path):
+    for lab in ("dropout", "normalization"):
+        start(find_lab(lab), tmp_path / "work")
+    (tmp_path / "work" / "lab.json").unlink()
+    assert [lab.name for lab in find_workspace(tmp_path / "work").labs] == ["normalization", "dropout"]
+
+
+@pytest.mark.parametrize(("lab", "package", "name"), [("pytorch", "torch", "PyTorch"), ("tensorflow", "tensorflow", "TensorFlow")])
+def test_a_lab_whose_package_is_missing_says_what_to_install(tmp_path, monkeypatch, lab, package, name):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"^the lab {lab} needs {name}: pip install chainrule\[{package}\]$"):
+        start(find_lab(lab), tmp_path / "work")
+    assert not (tmp_path / "work").exists()

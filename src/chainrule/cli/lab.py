@@ -71,8 +71,8 @@ def start(
 
 @app.command("check", epilog="Examples:\n\nchainrule lab check work/ --watch\n\nchainrule lab check work/ batchnorm_forward --hint")
 def check(
-    folder: Folder = Path(),
-    functions: Annotated[list[str] | None, typer.Argument(help="Names of functions (default: all).")] = None,
+    folder: Annotated[Path, typer.Argument(show_default=False, help="The workspace (may be left out in it).")] = Path(),
+    functions: Annotated[list[str] | None, typer.Argument(help="Names of functions, files or labs (default: all).")] = None,
     hint: Annotated[int, typer.Option("--hint", count=True, help="Give a hint for what is wrong; twice for a plainer one.")] = 0,
     watch: Annotated[bool, typer.Option("--watch", help="Check again at every save, until Ctrl-C.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
@@ -81,15 +81,16 @@ def check(
 
     Exit status 1 if a function is wrong or fails.
     """
-    from chainrule.lab.workspace import find_workspace
+    from chainrule.lab.checking import Servers
 
-    workspace = find_workspace(folder)
+    workspace, names = _meant(folder, functions or [])
     if json:
-        fine = _print_json(workspace, functions or [], hint)
+        fine = _print_json(workspace, names, hint)
     else:
-        fine = _print_verdicts(workspace, functions or [], hint)
-        if watch:
-            _watch(workspace, functions or [], hint)
+        with Servers() as servers:
+            fine = _print_verdicts(workspace, names, hint, servers)
+            if watch:
+                _watch(workspace, names, hint, servers)
     raise typer.Exit(0 if fine else 1)
 
 
@@ -131,11 +132,17 @@ def train(
             found = train(workspace, each, data=data, limit=limit, epochs=epochs, seed=seed, progress=advance)
         for run in found:
             out.print(f"{run.title}\n    with your {', '.join(run.uses)}: {run.verdict()}", markup=False, soft_wrap=True)
-            told = [f"{who} {percent(run.accuracy[who])}" for who in ("yours", "library") if who in run.accuracy]
-            out.print(f"    validation accuracy after {epochs} {'epoch' if epochs == 1 else 'epochs'}: {', '.join(told)}", markup=False)
+            if told := [f"{who} {percent(run.accuracy[who])}" for who in ("yours", "library") if who in run.accuracy]:
+                out.print(f"    validation accuracy after {epochs} {'epoch' if epochs == 1 else 'epochs'}: {', '.join(told)}", markup=False)
         runs += found
+    if not runs:
+        raise ValueError(
+            f"nothing is written yet that a network of {' or '.join(each.name for each in labs)} could use: it takes a forward and its "
+            "backward pass, an update rule, or a network"
+        )
     picture(runs, path)
     out.print(f"picture  {path}", markup=False)
+    raise typer.Exit(1 if any(run.fault for run in runs) else 0)
 
 
 @app.command("submit", epilog="Example:\n\nchainrule lab submit work/ --name a2")
@@ -146,57 +153,96 @@ def submit(
     execute: Annotated[
         bool, typer.Option("--execute/--no-execute", help="Run the notebooks, or hand in what they were saved with.")
     ] = True,
+    allow_errors: Annotated[
+        bool, typer.Option("--allow-errors", help="Hand in what there is, with the errors of cells that fail.")
+    ] = False,
 ):
     """Run and check the notebooks, and make what is handed in: a zip of the code and one PDF."""
+    from chainrule.lab.execution import CellsFailed
     from chainrule.lab.submission import submit
     from chainrule.lab.workspace import find_workspace
 
+    workspace = find_workspace(folder)
     with err.status("") as status:
-        made = submit(find_workspace(folder), name=name, folder=output, execute=execute, progress=status.update)
-    for warning in made.warnings:
+        try:
+            made = submit(workspace, name=name, folder=output, execute=execute, allow_errors=allow_errors, progress=status.update)
+        except CellsFailed as error:
+            raise ValueError(f"{error}\n--allow-errors hands in what there is, with these errors") from error
+        status.update("the functions")
+        unfinished = list(_unfinished(workspace))
+    for warning in [*made.warnings, *unfinished]:
         err.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
     out.print(f"zip  {made.zip}", markup=False, soft_wrap=True)
     if made.pdf is not None:
         out.print(f"pdf  {made.pdf}", markup=False, soft_wrap=True)
 
 
+def _unfinished(workspace):
+    """Sentences on functions that are handed in wrong or not written."""
+    from chainrule.lab.checking import check_workspace
+    from chainrule.lab.telling import MARKS
+
+    verdicts = [verdict for verdict in check_workspace(workspace) if verdict.status != "right"]
+    for status in dict.fromkeys(verdict.status for verdict in verdicts):
+        names = ", ".join(verdict.function for verdict in verdicts if verdict.status == status)
+        yield f"{MARKS[status]}: {names}"
+
+
+def _meant(folder, functions):
+    """The workspace, and names of functions; a first name that is no folder is a function's, if there is a workspace here."""
+    from chainrule.lab.workspace import find_workspace
+
+    if folder.exists() or len(folder.parts) > 1:
+        return find_workspace(folder), functions
+    try:
+        return find_workspace(Path()), [str(folder), *functions]
+    except ValueError:
+        return find_workspace(folder), functions
+
+
 def _print_json(workspace, functions, hints):
     import json
 
     from chainrule.lab.checking import check_workspace
-    from chainrule.lab.telling import as_json
+    from chainrule.lab.telling import MARKS, as_json
 
     verdicts = list(check_workspace(workspace, functions))
     told = [as_json(verdict, hints=hints) for verdict in verdicts]
-    out.print_json(json.dumps({"workspace": str(workspace.folder), "labs": [lab.name for lab in workspace.labs], "functions": told}))
+    counts = {status: sum(verdict.status == status for verdict in verdicts) for status in MARKS}
+    labs = [lab.name for lab in workspace.labs]
+    out.print_json(json.dumps({"workspace": str(workspace.folder), "labs": labs, "counts": counts, "functions": told}))
     return all(verdict.fine for verdict in verdicts)
 
 
-def _print_verdicts(workspace, functions, hints, files=()):
+def _print_verdicts(workspace, functions, hints, servers, files=()):
     from chainrule.lab.checking import check_workspace
     from chainrule.lab.telling import as_text, summary
 
     verdicts = []
-    for verdict in check_workspace(workspace, functions, files=files):
+    for verdict in check_workspace(workspace, functions, files=files, servers=servers):
         verdicts.append(verdict)
         out.print("\n".join(as_text(verdict, hints=hints)), markup=False, highlight=False, soft_wrap=True)
-    out.print(summary(verdicts), markup=False)
+    if verdicts:
+        out.print(summary(verdicts), markup=False)
     return all(verdict.fine for verdict in verdicts)
 
 
-def _watch(workspace, functions, hints):
-    """Check a file's functions whenever it is saved."""
+def _watch(workspace, functions, hints, servers):
+    """Check a file's functions, and those of the files that import it, whenever it is saved."""
+    from chainrule.lab.checking import importers
 
     def saved():
-        return {file.name: path.stat().st_mtime_ns for file in workspace.files if (path := workspace.folder / file.name).is_file()}
+        stats = {file.name: path.stat() for file in workspace.files if (path := workspace.folder / file.name).is_file()}
+        return {name: (stat.st_mtime_ns, stat.st_size) for name, stat in stats.items()}
 
-    seen = saved()
+    seen = before = saved()
     out.print("waiting for the next save; Ctrl-C ends", markup=False)
     while True:
-        time.sleep(0.1)
+        time.sleep(0.05)
         now = saved()
-        changed = [name for name, when in now.items() if seen.get(name) != when]
-        if changed:
+        if now == before != seen:  # and nothing is being written any more
+            changed = [file.name for file in workspace.files if seen.get(file.name) != now.get(file.name)]
             seen = now
             out.print(f"\n{time.strftime('%H:%M:%S')}   {', '.join(changed)}", markup=False)
-            _print_verdicts(workspace, functions, hints, changed)
+            _print_verdicts(workspace, functions, hints, servers, [*changed, *importers(workspace, changed)])
+        before = now

@@ -4,42 +4,22 @@ import ast
 import contextlib
 import difflib
 import importlib
-import inspect
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from chainrule.lab.diagnosis import diagnose, differing
-from chainrule.lab.labs import Exercise, File
-from chainrule.lab.probing import Outcome, Watch, observe, outcome
+from chainrule.lab.judging import Example, Judgement, judge
+from chainrule.lab.labs import Exercise, File, source_path
+from chainrule.lab.probing import Outcome
+from chainrule.lab.processes import ForkServer
 from chainrule.lab.sandbox import SECONDS, Task, run_tasks
 from chainrule.lab.workspace import Workspace
 
-__all__ = ["Example", "Verdict", "check_workspace", "written_functions"]
+__all__ = ["Servers", "Verdict", "check_workspace", "importers", "written_functions"]
 
 Status = Literal["unwritten", "right", "wrong", "error"]
-
-
-@dataclass(frozen=True)
-class Example:
-    """The smallest input of the probes on which a function is wrong.
-
-    Attributes
-    ----------
-    title : what is special about it
-    calls : the functions called, with their arguments by name
-    yours, expected : the values that differ
-    """
-
-    title: str
-    calls: tuple[tuple[str, dict[str, Any]], ...]
-    yours: dict[str, np.ndarray | None]
-    expected: dict[str, np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -74,47 +54,78 @@ class Verdict:
         return self.status in ("right", "unwritten")
 
 
+class Servers(contextlib.ExitStack):
+    """The processes that checks are forked from, one for each set of packages: kept, they spare the next check the imports."""
+
+    def __init__(self):
+        super().__init__()
+        self._servers: dict[tuple[str, ...], ForkServer] = {}
+
+    def begin(self, needs: tuple[str, ...], tasks: Sequence[Task]) -> ForkServer:
+        """The one that has these packages, as soon as it has imported them and what the tasks take."""
+        if needs not in self._servers:
+            sources = {source for task in tasks for source in task.partners.values()}
+            probes = {f"chainrule.lab.probes.{task.topic}" for task in tasks}
+            modules = ["numpy", *needs, "chainrule.lab.judging", *sorted(sources | probes)]
+            self._servers[needs] = self.enter_context(ForkServer(modules))
+        server = self._servers[needs]
+        server.begin()
+        return server
+
+
 def check_workspace(
-    workspace: Workspace, functions: Sequence[str] = (), *, seconds: float = SECONDS, files: Sequence[str] = ()
+    workspace: Workspace,
+    functions: Sequence[str] = (),
+    *,
+    seconds: float = SECONDS,
+    files: Sequence[str] = (),
+    servers: Servers | None = None,
 ) -> Iterator[Verdict]:
     """A verdict on every function of a workspace, as they come.
 
     Parameters
     ----------
     workspace : to check
-    functions : names of those to check (default: all); "TwoLayerNet" means all its methods
+    functions : names of those to check (default: all): of functions, of classes for all their methods, of labs or files ("layers.py") for
+        all that is in them; "level3_sequential.two_layer_fc" is that of one file
     seconds : limit for the probes of one function
     files : names of those to check (default: all)
+    servers : to start processes from, for who checks again and again
 
     Raises
     ------
     ValueError
-        No function of the workspace has such a name.
+        Nothing in the workspace has such a name.
+    ImportError
+        A package that the files need is not there.
     """
-    known = [name for file in workspace.files for exercise in file.exercises for name in _names(exercise)]
-    for name in functions:
-        if name not in known and not any(each.startswith(f"{name}.") for each in known):
-            near = difflib.get_close_matches(name, known, n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
-            raise ValueError(f"no lab of {workspace.folder} asks for a function {name!r}; {hint}")
+    asked = [_asked(workspace, name) for name in functions]
 
-    def wanted(name):
-        return not functions or name in functions or name.partition(".")[0] in functions
+    def wanted(file, name):
+        return not functions or any(file.name in places and (not kept or kept in (name, name.partition(".")[0])) for places, kept in asked)
 
     looked_at = [_looked_at(workspace, file, wanted) for file in workspace.files if not files or file.name in files]
-    threading.Thread(target=_import_libraries, args=(looked_at,)).start()  # while the learner's process starts
-    # files that need the same packages share a process, which imports them once
-    tasks: dict[tuple[str, ...], list[Task]] = {}
-    for each in looked_at:
-        tasks.setdefault(each.file.needs, []).extend(each.tasks)
     answers = {file.name: _answers(workspace, file) for file in workspace.files}
-    runs = {needs: run_tasks(workspace.folder, some, needs=needs, answers=answers, seconds=seconds) for needs, some in tasks.items()}
-    for each in looked_at:
-        for name, exercise in each.names.items():
-            if name not in each.verdicts:
-                each.verdicts[name] = _verdict(each.source, each.file, exercise, *next(runs[each.file.needs]))
-            if wanted(name):
-                yield _after(each.verdicts.get(_forward_of(name)), each.verdicts[name])
+    with contextlib.ExitStack() as stack:
+        if servers is None:
+            servers = stack.enter_context(Servers())
+        # files that need the same packages share a process, which imports them once
+        tasks: dict[tuple[str, ...], list[Task]] = {}
+        for each in looked_at:
+            if each.tasks:
+                tasks.setdefault(each.file.needs, []).extend(each.tasks)
+        runs = {needs: _run(servers.begin(needs, some), workspace, needs, some, answers, seconds) for needs, some in tasks.items()}
+        for run in runs.values():
+            stack.callback(run.close)
+        wrong: list[str] = []
+        for each in looked_at:
+            for name in each.names:
+                if name not in each.verdicts:
+                    each.verdicts[name] = next(runs[each.file.needs])
+                if each.verdicts[name].status == "wrong":
+                    wrong.append(name)
+                if wanted(each.file, name):
+                    yield _after(wrong, each.source.calls(name), each.verdicts[name])
 
 
 def written_functions(folder: Path, file: File) -> list[str]:
@@ -128,7 +139,40 @@ def written_functions(folder: Path, file: File) -> list[str]:
     source = _Source.read(folder / file.name)
     if source.fault:
         raise ValueError(source.fault)
-    return [exercise.name for exercise in file.exercises if (node := source.nodes.get(exercise.name)) and not _is_unwritten(node)]
+    return [exercise.name for exercise in file.exercises if exercise.name in source.nodes and not source.unwritten(exercise.name)]
+
+
+def _asked(workspace: Workspace, name: str) -> tuple[list[str], str]:
+    """The files that a name is looked for in, and the function or class that is meant, "" for all of them."""
+    everywhere = [file.name for file in workspace.files]
+    if name in everywhere:
+        return [name], ""
+    for lab in workspace.labs:
+        if name == lab.name:
+            return [file.name for file in lab.files], ""
+    stem, _, rest = name.partition(".")
+    known = {each: None for file in workspace.files for exercise in file.exercises for each in (exercise.name, *_names(exercise))}
+    if f"{stem}.py" in everywhere and rest in known:
+        return [f"{stem}.py"], rest
+    if name in known:
+        return everywhere, name
+    near = _near(name, [*known])
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+    raise ValueError(f"no lab of {workspace.folder} asks for a function {name!r}; {hint}")
+
+
+def _near(name: str, known: Sequence[str]) -> list[str]:
+    """Those that are spelled almost so, or have it in their name."""
+    lower = {each.lower(): each for each in known}
+    near = [lower[each] for each in difflib.get_close_matches(name.lower(), lower, n=3)]
+    return near or [each for each in known if name.lower() in each.lower()][:3]
+
+
+def importers(workspace: Workspace, files: Sequence[str]) -> list[str]:
+    """The other files of a workspace that import one of these."""
+    sources = {file.name: _Source.read(workspace.folder / file.name) for file in workspace.files if file.name not in files}
+    stems = {name.removesuffix(".py") for name in files}
+    return [name for name, source in sources.items() if stems & source.imports]
 
 
 def _names(exercise: Exercise) -> list[str]:
@@ -162,7 +206,7 @@ class _Looked:
 
 def _looked_at(workspace: Workspace, file: File, wanted) -> _Looked:
     every = {name: exercise for exercise in file.exercises for name in _names(exercise)}
-    along = {each for name in every if wanted(name) for each in (name, _forward_of(name))}
+    along = {each for name in every if wanted(file, name) for each in (name, _forward_of(name))}
     names = {name: exercise for name, exercise in every.items() if name in along}
     source = _Source.read(workspace.folder / file.name)
     if source.fault:
@@ -179,55 +223,60 @@ def _answers(workspace: Workspace, file: File) -> list[str]:
     return [each.name for lab in workspace.labs if file in lab.files for other in lab.files for each in other.exercises]
 
 
-def _import_libraries(looked_at):
-    with contextlib.suppress(ImportError):  # said where the verdict needs it
-        for source in {source for each in looked_at for task in each.tasks for source in task.partners.values()}:
-            importlib.import_module(source)
-
-
 def _forward_of(name: str) -> str:
     """The forward pass whose cache a backward pass gets: "batchnorm_forward" of "batchnorm_backward_alt"."""
     return name.removesuffix("_alt").replace("_backward", "_forward")
 
 
-def _after(forward: Verdict | None, verdict: Verdict) -> Verdict:
-    """A verdict on a backward pass, which no one can judge by the numbers while the cache that it gets is from a wrong forward pass."""
-    if forward is None or forward is verdict or forward.fine or verdict.status != "wrong" or verdict.hints:
+def _after(wrong: Sequence[str], calls: Collection[str], verdict: Verdict) -> Verdict:
+    """A verdict on a function that stands on a wrong one, of which the numbers alone say nothing."""
+    if verdict.status != "wrong" or verdict.hints:
         return verdict
-    sentence = f"gives other gradients than it should, but from the cache of {forward.function}, which is wrong itself: mend that first"
-    return replace(verdict, kind="cache", sentence=sentence)
+    forward = _forward_of(verdict.function)
+    if forward != verdict.function and forward in wrong:
+        sentence = f"gives other gradients than it should, but from the cache of {forward}, which is wrong itself: mend that first"
+        return replace(verdict, kind="cache", sentence=sentence)
+    called = [name for name in wrong if name in calls and name != verdict.function]
+    if called:
+        sentence = f"gives other numbers than it should, but it calls {called[0]}, which is wrong itself: mend that first"
+        return replace(verdict, kind="unknown", sentence=sentence)
+    return verdict
 
 
 def _before_running(source, file, exercise, name) -> Verdict | None:
     """What can be said of a function without running it."""
-    node = source.find(name)
+    node, library = source.nodes.get(name), _library(exercise.source).nodes
     if node is None:
-        near = difflib.get_close_matches(name, source.nodes, n=1)
+        others = [each for each in source.nodes if each not in library and all(each != asked.name for asked in file.exercises)]
+        near = difflib.get_close_matches(name, others, n=1)
         hint = f" is {near[0]} in line {source.nodes[near[0]].lineno} it? Give it its name back" if near else " it was there at the start"
         return Verdict(name, file.name, 0, "error", sentence=f"{file.name} has no {name};{hint}")
+    about = name, file.name, node.lineno
+    if isinstance(node, ast.ClassDef):
+        return Verdict(*about, "error", sentence=f"{name} is a class; expected a function")
+    if isinstance(node, ast.AsyncFunctionDef):
+        return Verdict(*about, "error", sentence=f"{name} is an async def, which gives back a coroutine; expected a def")
+    if not isinstance(node, ast.FunctionDef):  # given its name by an assignment or an import
+        return None
     if _is_unwritten(node):
-        return Verdict(name, file.name, node.lineno, "unwritten")
-    asked = _arguments(_library_function(exercise, name))
-    given = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
-    required = len(given) - len(node.args.defaults)
-    if not node.args.vararg and (len(given) < len(asked[0]) or required > len(asked[0])):
-        sentence = f"{name} takes ({', '.join(given)}); expected ({', '.join(asked[1])})"
-        return Verdict(name, file.name, node.lineno, "error", sentence=sentence)
+        return Verdict(*about, "unwritten")
+    least, most = _positional(library[name])
+    required, allowed = _positional(node)
+    if not node.args.vararg and (len(allowed) < len(least) or len(required) > len(least)):
+        return Verdict(*about, "error", sentence=f"{name} takes ({', '.join(allowed)}); expected ({', '.join(most)})")
     return None
 
 
-def _arguments(function):
-    """The positional arguments that calls give, and all as they are written."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = [parameter for parameter in inspect.signature(function).parameters.values() if parameter.kind in kinds]
-    return [parameter for parameter in parameters if parameter.default is parameter.empty], [parameter.name for parameter in parameters]
+def _positional(function: ast.FunctionDef):
+    """The names of the positional arguments that have no default, and of all."""
+    names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
+    return names[: len(names) - len(function.args.defaults)], names
 
 
-def _library_function(exercise, name):
-    found: Any = importlib.import_module(exercise.source)
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
+@cache
+def _library(module: str) -> "_Source":
+    """The library's own source, which need not be imported for its signatures."""
+    return _Source.read(source_path(module))
 
 
 def _partners(file: File) -> dict[str, str]:
@@ -237,57 +286,56 @@ def _partners(file: File) -> dict[str, str]:
 
 def _task(source, file, exercise, name) -> Task:
     partners = _partners(file)
-    given = [each for each in partners if each != exercise.name and ((node := source.nodes.get(each)) is None or _is_unwritten(node))]
-    return Task(file.name, name, exercise.topic, partners, tuple(given), exercise.may_change)
+    stands_on = tuple({*source.calls(name), _forward_of(name)} - {name})
+    given = [each for each in partners if each != exercise.name and (each not in source.nodes or source.unwritten(each))]
+    return Task(file.name, name, source.nodes[name].lineno, exercise.topic, partners, tuple(given), exercise.may_change, stands_on)
 
 
-def _verdict(source, file, exercise, task, seen: list[Outcome]) -> Verdict:
-    name, probes = task.function, _topic(exercise.topic).PROBES[task.function]
-    line = source.find(name).lineno
-    library = {each: getattr(importlib.import_module(module), each) for each, module in task.partners.items()}
-    expected = [outcome(probe, library, exercise.may_change, again=False) for probe in probes]
-    complete = len(seen) == len(probes)
-    finding = diagnose(name, exercise.topic, probes, seen, expected, library, exercise.may_change) if complete else None
-    if finding is not None:
-        example = _example(probes[finding.probe], seen[finding.probe], expected[finding.probe], library)
-        return Verdict(name, file.name, line, "wrong", finding.kind, finding.sentence, finding.hints, example)
+def _run(server, workspace, needs, tasks, answers, seconds) -> Generator[Verdict]:
+    """Verdicts on functions that are run, in the order of the tasks."""
+    waiting: dict[tuple[str, str], list[Outcome]] = {}
+    runs = run_tasks(server, workspace.folder, tasks, needs=needs, answers=answers, seconds=seconds)
+    with contextlib.closing(runs), judge(server, tasks) as judged:
+        for task in tasks:
+            while (task.file, task.function) not in waiting:
+                finished, outcomes = next(runs)
+                waiting[finished.file, finished.function] = outcomes
+            seen = waiting.pop((task.file, task.function))
+            yield _verdict(task, seen, judged(seen))
+
+
+def _verdict(task: Task, seen: Sequence[Outcome], judgement: Judgement) -> Verdict:
+    about = task.function, task.file, task.line
+    if judgement.fault:
+        return Verdict(
+            *about, "error", sentence=f"could not be checked, which is a fault of chainrule and none of yours: {judgement.fault}"
+        )
+    if finding := judgement.finding:
+        return Verdict(*about, "wrong", finding.kind, finding.sentence, finding.hints, judgement.example)
     for index, each in enumerate(seen):
         if each.error:
-            return _failed(name, file, line, probes[index] if index < len(probes) else None, each)
-    return Verdict(name, file.name, line, "right", remark=_remark(seen, expected))
+            return _failed(task, index, each)
+    return Verdict(*about, "right", remark=judgement.remark)
 
 
-def _failed(name, file, line, probe, seen: Outcome) -> Verdict:
-    """A function that raised, hung, or ended the interpreter."""
-    within = "" if seen.within in ("", name, name.rpartition(".")[2]) else f"{seen.within}, which it calls, "
+def _failed(task: Task, index: int, seen: Outcome) -> Verdict:
+    """A function that raised, hung, or ended the interpreter in that probe."""
+    name, about = task.function, (task.function, task.file, task.line)
+    within = "" if seen.within.startswith("<") or seen.within in ("", name, name.rpartition(".")[2]) else f"{seen.within}, which it calls, "
     if seen.fault == "unwritten":
         if not within:
-            return Verdict(name, file.name, line, "unwritten")
-        return Verdict(name, file.name, line, "error", sentence=f"needs {seen.within}, which is not written yet")
+            return Verdict(*about, "unwritten")
+        return Verdict(*about, "error", sentence=f"needs {seen.within}, which is not written yet")
     place = f" ({seen.place})" if seen.place else ""
+    if seen.fault == "blocked":
+        return Verdict(*about, "error", sentence=seen.error)
+    if seen.within == "<module>":
+        return Verdict(*about, "error", sentence=f"{task.file} cannot be imported: {seen.fault}: {seen.error}{place}")
     if seen.fault in ("slow", "crash", "flood"):
-        return Verdict(name, file.name, line, "error", sentence=f"{seen.error}{place}")
-    where = f" on {probe.title}" if probe is not None else ""
-    message = f"{seen.fault}: {seen.error}"
-    return Verdict(name, file.name, line, "error", sentence=f"{within}fails{where}: {message}{place}")
-
-
-def _remark(seen, expected) -> str:
-    for each, right in zip(seen, expected, strict=True):
-        for name, value in right.values.items():
-            got = each.values.get(name)
-            if value is not None and got is not None and value.dtype == np.float32 and got.dtype == np.float64:
-                return f"{name} is float64 for float32 inputs, which costs time: np.zeros makes float64 unless it is given x.dtype"
-    return ""
-
-
-def _example(probe, seen, expected, library) -> Example:
-    watch = Watch(library)
-    observe(probe, watch.functions)
-    names = differing(seen, expected) if not seen.error else []
-    yours = {name: seen.values.get(name) for name in names}
-    calls = tuple((function, {name: value for name, value in given.items() if name != "cache"}) for function, given in watch.calls[:3])
-    return Example(probe.title, calls, yours, {name: expected.values[name] for name in names})
+        return Verdict(*about, "error", sentence=f"{seen.error}{place}")
+    probes = _topic(task.topic).PROBES[name]
+    where = f" on {probes[index].title}" if index < len(probes) else ""
+    return Verdict(*about, "error", sentence=f"{within}fails{where}: {seen.fault}: {seen.error}{place}")
 
 
 @dataclass(frozen=True)
@@ -297,6 +345,7 @@ class _Source:
     nodes: dict[str, Any]
     fault: str = ""
     line: int = 0
+    imports: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, path: Path) -> "_Source":
@@ -305,24 +354,44 @@ class _Source:
         except FileNotFoundError:
             return cls({}, f"{path.name} is missing; it was there when the lab was started: put it back")
         except SyntaxError as error:
-            return cls({}, f"{path.name} cannot be read as Python: {error.msg} (line {error.lineno})", error.lineno or 0)
+            where = f" (line {error.lineno})" if error.lineno else ""
+            return cls({}, f"{path.name} cannot be read as Python: {error.msg}{where}", error.lineno or 0)
         except (ValueError, OSError) as error:
             return cls({}, f"{path.name} cannot be read: {error}")
-        nodes: dict[str, Any] = {}
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef):
-                nodes[node.name] = node
-            elif isinstance(node, ast.ClassDef):
-                nodes |= {f"{node.name}.{each.name}": each for each in node.body if isinstance(each, ast.FunctionDef)}
-        return cls(nodes)
+        imports = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+        imports |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        return cls({name: node for statement in tree.body for name, node in _bound(statement)}, imports=frozenset(imports))
 
-    def find(self, name: str):
-        """The function or method; the class's __init__ stands for the class."""
-        return self.nodes.get(name) or self.nodes.get(f"{name}.__init__")
+    def calls(self, name: str) -> set[str]:
+        """The names that a function uses, or any method of its class."""
+        own = [node for each, node in self.nodes.items() if each.partition(".")[0] == name.partition(".")[0]]
+        return {node.id for each in own for node in ast.walk(each) if isinstance(node, ast.Name)}
+
+    def unwritten(self, name: str) -> bool:
+        """Whether a function, or all methods of a class, have nothing but their skeleton."""
+        methods = [node for each, node in self.nodes.items() if each.startswith(f"{name}.") and isinstance(node, ast.FunctionDef)]
+        return all(_is_unwritten(node) for node in methods) if methods else _is_unwritten(self.nodes[name])
+
+
+def _bound(statement) -> Iterator[tuple[str, Any]]:
+    """The names that a statement of a module gives to something, methods as "TwoLayerNet.loss"."""
+    match statement:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            yield statement.name, statement
+        case ast.ClassDef():
+            yield statement.name, statement
+            yield from ((f"{statement.name}.{each}", node) for inner in statement.body for each, node in _bound(inner))
+        case ast.Assign() | ast.AnnAssign():
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            yield from ((each.id, statement) for target in targets for each in ast.walk(target) if isinstance(each, ast.Name))
+        case ast.Import() | ast.ImportFrom():
+            yield from ((alias.asname or alias.name, statement) for alias in statement.names)
 
 
 def _is_unwritten(node) -> bool:
-    """Whether nothing but a docstring, pass, ... or the skeleton's NotImplementedError is there."""
+    """Whether it is a function, and nothing but a docstring, pass, ... or the skeleton's NotImplementedError is there."""
+    if not isinstance(node, ast.FunctionDef):
+        return False
     for statement in node.body:
         match statement:
             case ast.Expr(value=ast.Constant()) | ast.Pass():

@@ -1,12 +1,11 @@
-"""The process that a learner's code runs in: `python -m chainrule.lab.child`, started by `lab.sandbox`.
+"""What the process does that a learner's code runs in; `lab.sandbox` starts it.
 
-Reads one line of JSON from standard input (workspace, files, functions, limits), and writes a line of JSON for each probe to the file
-descriptor that it names. What the learner's code prints goes elsewhere.
+Reads what is asked (workspace, files, functions, limits) from a file of JSON, and writes a line of JSON for each probe to a file
+descriptor. What the learner's code prints goes elsewhere.
 """
 
 import base64
 import builtins
-import contextlib
 import errno
 import faulthandler
 import importlib.util
@@ -24,7 +23,7 @@ import numpy as np
 
 from chainrule.lab.probing import ContractError, Watch, observe, same
 
-__all__ = ["main"]
+__all__ = ["limit", "main"]
 
 ALLOWED = (  # modules of the library that hold no answers
     "chainrule.functional.checks",
@@ -43,10 +42,12 @@ class Forbidden(ImportError):
     """The learner's file imports the answer."""
 
 
-def main():
-    request = json.loads(sys.stdin.readline())
-    report = os.fdopen(request["report"], "w", buffering=1)
+def main(folder: Path, descriptor: int) -> None:
+    """Do what `request.json` in the folder asks for, and report to the file descriptor."""
+    request = json.loads((folder / "request.json").read_text())
+    report = os.fdopen(descriptor, "w", buffering=1)
     workspace = Path(request["workspace"]).resolve()
+    os.chdir(workspace)
     sys.path.insert(0, str(workspace))
     sys.dont_write_bytecode = True
     _guard_imports(workspace, set(request["needs"]), request["answers"])
@@ -62,11 +63,7 @@ def main():
 
 
 def _probe(request, workspace, say):
-    for name in request["needs"]:  # its seconds and its memory are not the learner's
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    _limit(request)
-    say(ready=True)
+    limit(request["memory"], request["printed"])
     modules: dict[str, Any] = {}
     with open(request["stacks"], "w") as stacks:
         for number, task in enumerate(request["tasks"]):
@@ -87,40 +84,65 @@ def _probe(request, workspace, say):
 
 
 def _train(request, workspace, say):
-    from chainrule.lab.learning import train
+    from chainrule.data import load
 
-    asked = dict(request["training"])
-    _limit(request)
-    say(ready=True)
+    asked = request["training"]
+    runs = importlib.import_module(asked["module"]).RUNS[asked["lab"]]
     try:
-        written = {}
-        for file, names in asked.pop("written").items():
-            if names:
-                module = _import(workspace, file)
-                written |= {name: getattr(module, name) for name in names}
-        train(asked.pop("lab"), written, say, **asked)
-    except BaseException as error:
-        told = _fault(error, workspace)
-        what = f"{told['fault']}: {told['error']}"
-        if told["place"]:
-            say(failed=f"{told['within']} fails: {what} ({told['place']})")
-        else:
-            advice = "`chainrule lab check` says what is wrong with them"
-            say(failed=f"the network cannot go on with what your functions gave it ({what}); {advice}")
+        dataset = load(asked["data"], seed=asked["seed"], limit=asked["limit"])
+    except (OSError, ValueError) as error:  # that is no fault of the learner's functions
+        say(unable=str(error))
+        return
+    limit(request["memory"], request["printed"])
+    with open(request["stacks"], "w") as stacks:
+
+        def reported(**line):
+            faulthandler.dump_traceback_later(request["seconds"] * 0.9, file=stacks)
+            say(**line)
+
+        reported(ready=True)
+        written: dict[str, dict[str, Any]] = {}
+        try:
+            for file, names in asked["written"].items():
+                module = _import(workspace, file) if names else None
+                written[file] = {name: getattr(module, name) for name in names}
+        except BaseException as error:
+            say(failed=_failure(error, workspace))
+            return
+        for run in runs:
+            try:
+                run.train(written, dataset, reported, epochs=asked["epochs"], seed=asked["seed"])
+            except BaseException as error:
+                reported(failed=_failure(error, workspace))
+        faulthandler.cancel_dump_traceback_later()
 
 
-def _limit(request):
-    """What is used so far, and so much more: numbers below what the interpreter itself needs would stop it here."""
+def _failure(error, workspace):
+    told = _fault(error, workspace)
+    if told["fault"] == "unwritten":
+        return f"{told['within']} is not written yet"
+    what = f"{told['fault']}: {told['error']}"
+    if told["within"] == "<module>":
+        return f"{told['place'].partition(':')[0]} cannot be imported: {what} ({told['place']})"
+    if told["place"]:
+        return f"{told['within']} fails: {what} ({told['place']})"
+    return f"the network cannot go on with what your functions gave it ({what}); `chainrule lab check` says what is wrong with them"
+
+
+def limit(memory: int, printed: int) -> None:
+    """Allow so many bytes of memory more than are used so far, and so many of output."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if Path("/proc/self/statm").exists() else 0
     if used:
-        resource.setrlimit(resource.RLIMIT_AS, (used + request["memory"],) * 2)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (request["printed"],) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (printed, printed))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _guard_imports(workspace, needs, answers):
     """Refuse what would be the answer, when a file of the workspace imports it. What other labs ask for may come from the library."""
     original = builtins.__import__
+    if "tensorflow" in needs:  # which has Keras in it
+        needs = {*needs, "keras"}
 
     def guarded(name, globals=None, locals=None, fromlist=(), level=0):
         root, importer = name.partition(".")[0], Path((globals or {}).get("__file__") or "")
@@ -253,7 +275,3 @@ def _encoded(value):
         return None
     value = np.asarray(value, order="C")  # ascontiguousarray would give a number an axis
     return {"dtype": value.dtype.str, "shape": value.shape, "data": base64.b64encode(value.tobytes()).decode()}
-
-
-if __name__ == "__main__":
-    main()

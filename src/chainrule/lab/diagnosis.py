@@ -1,7 +1,7 @@
 """What is wrong with a function, from what probes saw of it: told by the catalogue, by its own variables, or by the difference itself.
 
-In this order. First a catalogued mistake that gives the learner's numbers on every probe; then the first value on the way that none of the
-function's variables holds; then what the difference looks like on all probes together. Nothing is guessed: where none fits, it says so.
+First a catalogued mistake that gives the learner's numbers on every probe. Where there is none, what the difference looks like on all
+probes together, and which of the values on the way the function's variables hold. Nothing is guessed: where none fits, it says so.
 """
 
 import importlib
@@ -62,28 +62,37 @@ def diagnose(
         return None
     mistakes = matching(function, topic, probes, seen, library, may_change)
     if mistakes:
-        return _catalogued(mistakes, wrong[0])
+        return _catalogued(mistakes, _visible(seen, expected, wrong))
+    if finding := _catalogued_beside_another(function, topic, probes, seen, expected, library, may_change, wrong):
+        return finding
     contract = [index for index in wrong if seen[index].fault == "contract"]
     if contract:
         return Finding("shape", seen[contract[0]].error, (), contract[0])
-    wrong = [index for index in wrong if not seen[index].error]
-    if not wrong:
+    if seen[wrong[0]].error:
         return None  # it raises; that is an error, not a wrong number
-    told = (
-        _changes_alone(function, seen, expected)
+    raises = [index for index in wrong if seen[index].error]
+    where = _where(probes, wrong)
+    wrong = [index for index in wrong if not seen[index].error]
+    kind, sentence, probe = (
+        _changes_alone(function, seen, expected, wrong)
         or _form(probes, seen, expected, wrong)
-        or _first_wrong_value(topic, function, probes, seen)
-        or _difference(probes, seen, expected, wrong)
-        or _unsteady(seen)
-        or ("unknown", f"{_named(seen[wrong[0]], expected[wrong[0]])}; {UNKNOWN}")
+        or _difference_and_way(topic, function, probes, seen, expected, wrong)
+        or _unsteady(seen, wrong)
+        or ("unknown", f"{_named(seen, expected, wrong)}; {UNKNOWN}", _visible(seen, expected, wrong))
     )
-    return Finding(*told, (), wrong[0])
+    if raises:
+        first = seen[raises[0]]
+        sentence += f"; and on {probes[raises[0]].title} it fails: {first.fault}: {first.error}{f' ({first.place})' if first.place else ''}"
+    changed = _changed(function, seen)
+    if changed and kind != "mutation":
+        sentence += f"; and it modifies its argument {_listed(changed)}"
+    return Finding(kind, where + sentence, (), probe)
 
 
 def alike(seen: Outcome, expected: Outcome) -> bool:
     """Whether two outcomes are the same but for rounding."""
     if seen.error or expected.error:
-        return bool(seen.error and expected.error) and seen.fault == expected.fault
+        return (seen.fault, seen.error) == (expected.fault, expected.error)
     return not differing(seen, expected) and set(seen.changed) == set(expected.changed) and seen.unsteady == expected.unsteady
 
 
@@ -121,10 +130,15 @@ def matching(
     found = []
     for mistake in importlib.import_module(f"chainrule.lab.mistakes.{topic}").MISTAKES:
         if mistake.function == function:
-            functions = {**library, function.partition(".")[0]: mistake.code, **(mistake.also or {})}
+            functions = _functions(mistake, library)
             if all(_gives(probe, functions, may_change, each) for probe, each in zip(probes, seen, strict=True)):
                 found.append(mistake)
     return found
+
+
+def _functions(mistake, library):
+    """The library's functions, with the mistake in the place of its own."""
+    return {**library, mistake.function.partition(".")[0]: mistake.code, **(mistake.also or {})}
 
 
 def _gives(probe, functions, may_change, seen):
@@ -141,40 +155,82 @@ def _catalogued(mistakes, probe):
     return Finding(first.kind, f"one of these, which give the same numbers here: {sentences}", first.hints, probe)
 
 
-def _changes_alone(function, seen, expected):
+def _catalogued_beside_another(function, topic, probes, seen, expected, library, may_change, wrong):
+    """A catalogued mistake that gives what ordinary inputs show, where something else is wrong on special ones."""
+    ordinary = [index for index in range(len(probes)) if not probes[index].only]
+    if not set(ordinary) & set(wrong) or any(seen[index].error for index in ordinary):
+        return None
+    mistakes = matching(function, topic, [probes[index] for index in ordinary], [seen[index] for index in ordinary], library, may_change)
+    if not mistakes:
+        return None
+    functions = _functions(mistakes[0], library)
+    others = [index for index in wrong if probes[index].only and not _gives(probes[index], functions, may_change, seen[index])]
+    if not others:  # it is right where the mistake is not: this is another one
+        return None
+    finding = _catalogued(mistakes, _visible(seen, expected, [index for index in ordinary if index in wrong]))
+    places = _listed([*dict.fromkeys(probes[index].only for index in others)])
+    return replace(finding, sentence=f"{finding.sentence}; and something else is wrong {places}")
+
+
+def _visible(seen, expected, wrong):
+    """The first probe whose numbers differ as they are printed, or else the first that is wrong."""
+    for index in wrong:
+        for name in differing(seen[index], expected[index]) if not seen[index].error else ():
+            got, right = seen[index].values.get(name), expected[index].values[name]
+            if not _same_shape(name, seen[index], expected[index]) or got.dtype != right.dtype or _short(got) != _short(right):
+                return index
+    return wrong[0]
+
+
+def _changes_alone(function, seen, expected, wrong):
     """All numbers are right, but arguments are modified."""
     if any(not each.error and differing(each, right) for each, right in zip(seen, expected, strict=True)):
         return None
-    changed = sorted({name.removesuffix(f" of {function}") for each in seen for name in each.changed})
+    changed = _changed(function, seen)
     if not changed:
         return None
-    return "mutation", f"modifies its argument {', '.join(changed)}; whoever called it still needs that array: work on a copy"
+    return "mutation", f"modifies its argument {_listed(changed)}; whoever called it still needs that array: work on a copy", wrong[0]
 
 
-def _unsteady(seen):
+def _changed(function, seen):
+    """The arguments that are modified, of other functions with their names."""
+    return sorted({name.removesuffix(f" of {function}") for each in seen for name in each.changed})
+
+
+def _unsteady(seen, wrong):
     """Two calls with the same arguments disagree."""
-    return ("state", "gives other numbers when it is called again with the same arguments") if any(each.unsteady for each in seen) else None
+    if any(each.unsteady for each in seen):
+        return "state", "gives other numbers when it is called again with the same arguments", wrong[0]
+    return None
 
 
-def _first_wrong_value(topic, function, probes, seen):
-    """The first value on the way to the result that no variable holds, if some before it are held and none after it."""
+def _difference_and_way(topic, function, probes, seen, expected, wrong):
+    told = _difference(probes, seen, expected, wrong)
+    way = _values_on_the_way(topic, function, probes, seen, expected)
+    if way is not None:
+        kind, sentence = told or ("unknown", _named(seen, expected, wrong))
+        told = kind, f"{sentence}; {way}"
+    return told and (*told, _visible(seen, expected, wrong))
+
+
+def _values_on_the_way(topic, function, probes, seen, expected):
+    """Which of the values on the way to a wrong result the function's variables hold, and the next that none holds."""
     chains = getattr(importlib.import_module(f"chainrule.lab.probes.{topic}"), "CHAINS", {})
-    if function not in chains:
-        return None
-    title, values = chains[function]
-    index = next(i for i, probe in enumerate(probes) if probe.title == title)
-    steps = values()
-    holders = {step: next((name for name, held in seen[index].local.items() if _holds(held, value)), None) for step, value in steps.items()}
-    names = list(steps)
-    last = max((i for i, step in enumerate(names) if holders[step]), default=-1)
-    if last == -1 or last == len(names) - 1:
-        return None
-    step, following = names[last], names[last + 1]
-    return (
-        "wrong-statistic",
-        f"for {title}, `{holders[step]}` is the right {step}, but no variable holds the right {following}, {_short(steps[following])}: "
-        "what comes between the two is wrong",
-    )
+    for chain in chains.get(function, ()):
+        index = next(i for i, probe in enumerate(probes) if probe.title == chain.title)
+        if chain.result not in differing(seen[index], expected[index]):
+            continue
+        steps = chain.steps()
+        holders = {
+            step: next((name for name, held in seen[index].local.items() if _holds(held, value)), "") for step, value in steps.items()
+        }
+        right = [f"{step} (`{holder}`)" for step, holder in holders.items() if holder]
+        if right:
+            last = max(number for number, holder in enumerate(holders.values()) if holder)
+            following = [step for number, step in enumerate(steps) if number > last] or [step for step in steps if not holders[step]]
+            told = f"on the way to {chain.result} you have the right {_listed(right)}, so the mistake is elsewhere"
+            return told + (f"; {following[0]} would be {_short(steps[following[0]])} for {chain.title}" if following else "")
+    return None
 
 
 def _holds(held, value):
@@ -182,29 +238,34 @@ def _holds(held, value):
 
 
 def _form(probes, seen, expected, wrong):
-    """A value of another shape or dtype, or one that is not finite."""
-    for name in expected[wrong[0]].values:
-        for index in wrong:
-            if name in differing(seen[index], expected[index]) and (told := _shape(name, seen[index], expected[index])):
-                kind, sentence = told
-                return kind, _where(probes, wrong) + sentence
+    """A value of another shape or dtype, or one that is not finite: in the first probe that is wrong; of other ordinary ones the shape."""
+    for index in [wrong[0], *(index for index in wrong[1:] if not probes[index].only)]:
+        for name in differing(seen[index], expected[index]):
+            told = _shape(name, seen[index], expected[index])
+            if told and (index == wrong[0] or told[0] not in ("numerics", "dtype")):
+                return *told, index
     return None
 
 
 def _difference(probes, seen, expected, wrong):
     """What the difference looks like, of the first value that is wrong."""
-    where = _where(probes, wrong)
-    name = differing(seen[wrong[0]], expected[wrong[0]])
-    if not name:
+    names = differing(seen[wrong[0]], expected[wrong[0]])
+    if not names:
         return None
-    also = [index for index in wrong if name[0] in differing(seen[index], expected[index])]
-    told = _numbers(name[0], probes, seen, expected, also)
-    if told:
-        kind, sentence = told
-        return kind, where + sentence
-    if where:
-        return probes[wrong[0]].kind, where + _named(seen[wrong[0]], expected[wrong[0]])
-    return None
+    also = [
+        index
+        for index in wrong
+        if names[0] in differing(seen[index], expected[index]) and _same_shape(names[0], seen[index], expected[index])
+    ]
+    told = _numbers(names[0], probes, seen, expected, also)
+    if told is None and len({probes[index].only for index in wrong}) == 1 and probes[wrong[0]].only:
+        return probes[wrong[0]].kind, _named(seen, expected, wrong)
+    return told
+
+
+def _same_shape(name, seen, expected):
+    got, right = seen.values.get(name), expected.values[name]
+    return got is not None and right is not None and got.shape == right.shape
 
 
 def _where(probes, wrong):
@@ -236,13 +297,19 @@ def _shape(name, seen, expected):
 
 def _numbers(name, probes, seen, expected, wrong):
     """A constant factor, a transpose, a swap with another result, or an offset; the same one on all probes."""
+    if expected[wrong[0]].values[name].dtype.kind == "b" and expected[wrong[0]].values[name].ndim == 0:
+        return "unknown", f"{name}: {bool(seen[wrong[0]].values[name])}; expected {bool(expected[wrong[0]].values[name])}"
     pairs = [(seen[i].values[name].astype(np.float64), expected[i].values[name].astype(np.float64)) for i in wrong]
     if all(not got.any() for got, _ in pairs):
         return "missing-term", f"{name} is zero everywhere"
-    factors = [_factor(got, right) for got, right in pairs]
-    if all(factor is not None for factor in factors):
+    found = [_factor(got, right) for got, right in pairs]
+    factors = [factor for factor in found if factor is not None]
+    if len(factors) == len(pairs) and (
+        any(right.size > 1 for _, right in pairs) or (len(pairs) > 1 and np.ptp(factors) < 1e-6 * abs(factors[0]))
+    ):  # any number is another one times something
         return _scale(name, factors, [probes[i].sizes for i in wrong])
-    if all(got.ndim == 2 and got.shape[0] == got.shape[1] and _near(got.T, right) for got, right in pairs if got.shape[0] > 1):
+    wide = [(got, right) for got, right in pairs if max(got.shape, default=1) > 1]
+    if wide and all(got.ndim == 2 and got.shape[0] == got.shape[1] and _near(got.T, right) for got, right in wide):
         return "transpose", f"{name} is transposed"
     for other in expected[wrong[0]].values:
         if other != name and all(_near(got, expected[i].values[other]) for i, (got, _) in zip(wrong, pairs, strict=True)):
@@ -291,10 +358,17 @@ def _scale(name, factors, sizes):
     return "scale", f"{name} is the right one times a number that depends on the input: {listed}"
 
 
-def _named(seen, expected):
-    wrong = differing(seen, expected)
-    right = [name for name in expected.values if name not in wrong]
-    return f"{' and '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} wrong" + (f" ({', '.join(right)} right)" if right else "")
+def _named(seen, expected, wrong):
+    """The values that are wrong in the first such probe, and those that are so in none."""
+    names = differing(seen[wrong[0]], expected[wrong[0]])
+    anywhere = {name for index in wrong for name in differing(seen[index], expected[index])}
+    right = [name for name in expected[wrong[0]].values if name not in anywhere]
+    return f"{_listed(names)} {'is' if len(names) == 1 else 'are'} wrong" + (f" ({', '.join(right)} right)" if right else "")
+
+
+def _listed(names):
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _short(value):

@@ -1,8 +1,11 @@
-"""The nine labs: what each asks for, and in which files it is written."""
+"""The nine labs, one of them in PyTorch or in TensorFlow: what each asks for, and in which files it is written."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["FILES", "LABS", "Exercise", "File", "Lab", "find_lab"]
+import chainrule
+
+__all__ = ["FILES", "LABS", "Exercise", "File", "Lab", "find_lab", "source_path"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,15 @@ FULLY_CONNECTED = File(
 OPTIM = File(
     "optim.py",
     "Update rules: one step of gradient descent on one array.",
-    _exercises("chainrule.functional.update_rules", "sgd", "sgd_momentum", "rmsprop", "adam", may_change=("w",)),
+    _exercises(
+        "chainrule.functional.update_rules",
+        "sgd",
+        "sgd_momentum",
+        "rmsprop",
+        "adam",
+        asks="the config that is given back has the settings and the state, so that the next step can go on with it",
+        may_change=("w",),
+    ),
 )
 NORMALIZATION = File(
     "normalization.py",
@@ -186,6 +197,32 @@ SEQUENTIAL = File(
     _exercises("chainrule.pytorch.levels.sequential", "two_layer_fc", "three_layer_convnet"),
     ("torch",),
 )
+TF_TENSORS = File(
+    "tf_level1_tensors.py",
+    "TensorFlow, level 1: bare tensors and a tape.",
+    _exercises(
+        "chainrule.tensorflow.levels.tensors",
+        "two_layer_fc",
+        "three_layer_convnet",
+        "random_weight",
+        "zero_weight",
+        "sgd_step",
+        topic="tf_tensors",
+    ),
+    ("tensorflow",),
+)
+TF_MODULES = File(
+    "tf_level2_modules.py",
+    "TensorFlow, level 2: classes of Keras, which own their parameters.",
+    _exercises("chainrule.tensorflow.levels.modules", "TwoLayerFC", "ThreeLayerConvNet", "train_step", topic="tf_modules"),
+    ("tensorflow",),
+)
+TF_SEQUENTIAL = File(
+    "tf_level3_sequential.py",
+    "TensorFlow, level 3: a list of layers.",
+    _exercises("chainrule.tensorflow.levels.sequential", "two_layer_fc", "three_layer_convnet", topic="tf_sequential"),
+    ("tensorflow",),
+)
 RESIDUAL_BLOCKS = File(
     "residual_blocks.py",
     "Residual and bottleneck blocks in PyTorch.",
@@ -220,7 +257,7 @@ LABS = (
     Lab(
         "optimization",
         "Optimization",
-        "SGD, momentum, RMSProp, Adam, the training loop; a two-layer network over 50 %",
+        "SGD, momentum, RMSProp, Adam, the training loop; a two-layer network against a target",
         (OPTIM, TWO_LAYER_NET),
     ),
     Lab("normalization", "Normalization", "batch norm with both backward passes, layer norm", (NORMALIZATION,)),
@@ -232,10 +269,21 @@ LABS = (
         (CONVOLUTION, THREE_LAYER_CONVNET),
     ),
     Lab("pytorch", "PyTorch", "one network at three levels; a network of your own against a target", (TENSORS, MODULES, SEQUENTIAL)),
+    Lab(
+        "tensorflow",
+        "TensorFlow",
+        "the same three levels in TensorFlow, in place of the lab pytorch",
+        (TF_TENSORS, TF_MODULES, TF_SEQUENTIAL),
+    ),
     Lab("residual-networks", "Residual networks", "residual and bottleneck blocks; the architecture experiments", (RESIDUAL_BLOCKS,)),
     Lab("looking-inside", "Looking inside", "saliency maps, fooling images, class visualization", (LOOKING_INSIDE,)),
 )
 FILES = tuple(dict.fromkeys(file for lab in LABS for file in lab.files))
+
+
+def source_path(module: str) -> Path:
+    """The file of a module of the library; to ask Python for it would import PyTorch or TensorFlow with its package."""
+    return Path(chainrule.__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
 
 
 def find_lab(name: str) -> Lab:

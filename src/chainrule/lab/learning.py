@@ -3,21 +3,22 @@
 Runs in the learner's process (`lab.child`).
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from chainrule import data as datasets
 from chainrule import functional, nn
+from chainrule.data import Dataset
 from chainrule.models import fully_connected, mlp, three_layer_convnet, two_layer
 from chainrule.nn.functions import REFERENCE, Pair
 from chainrule.optim import SGD, Optimizer
 from chainrule.training.callbacks import Callback
 from chainrule.training.trainer import Trainer, TrainingDiverged
 
-__all__ = ["RUNS", "Run", "train"]
+__all__ = ["BATCH", "RUNS", "Run"]
 
 BATCH = 50
 
@@ -40,6 +41,39 @@ class Run:
     functions: tuple[str, ...]
     rule: str = ""
     learning_rate: float = 0.1
+
+    def train(self, written: Mapping[str, Mapping[str, Any]], dataset: Dataset, say: Callable[..., None], *, epochs: int, seed: int):
+        """Train the network twice and report every step; do nothing if no function of it is written.
+
+        Parameters
+        ----------
+        written : the learner's functions, by file and name
+        dataset : to train on
+        say : is told what happens, in keywords: `run`, `uses`, `steps` and `drawn`, whether other draws make other curves; then `who`
+            ("yours" or "library"), `step` and `loss`; then `who` and `accuracy` on the validation images
+        epochs, seed : of the training
+        """
+        functions = {name: function for file in written.values() for name, function in file.items()}
+        swapped = {name: pair for name in self.functions if (pair := _entry(name, functions)) is not None}
+        rule = functions.get(self.rule)
+        if not swapped and rule is None:
+            return
+        steps = epochs * -(-len(dataset.train) // BATCH)
+        say(run=self.title, uses=[*swapped, *([self.rule] if rule else [])], steps=steps, drawn="dropout" in swapped)
+        library = getattr(functional, self.rule or "sgd")
+        for who, table, step in (("library", REFERENCE, library), ("yours", replace(REFERENCE, **swapped), rule or library)):
+            namespace = nn.namespace(table)
+            model = self.build(namespace, image=dataset.image_shape, classes=len(dataset.classes))
+            model.reset_parameters(np.random.default_rng(seed)).double()
+            parameters = list(model.parameters())
+            optimizer = Ruled(parameters, step, self.learning_rate) if self.rule else SGD(parameters, lr=self.learning_rate)
+            watch = Losses(lambda number, loss, who=who: say(who=who, step=number, loss=loss))
+            trainer = Trainer(
+                model, dataset, optimizer=optimizer, loss=namespace.CrossEntropyLoss(), batch_size=BATCH, seed=seed, callbacks=[watch]
+            )
+            with contextlib.suppress(TrainingDiverged):  # its losses end there
+                trainer.fit(epochs)
+                say(who=who, accuracy=trainer.history.records[-1]["val_accuracy"])
 
 
 def _fully_connected(**options):
@@ -75,9 +109,9 @@ RUNS = {
         ),
     ),
 }
-PAIRS = {  # where an entry of the table is not called as its functions are
-    "conv": ("conv_forward_naive", "conv_backward_naive"),
-    "max_pool": ("max_pool_forward_naive", "max_pool_backward_naive"),
+PAIRS = {  # where an entry of the table is not called as its functions are; the first that are written
+    "conv": (("conv_forward_im2col", "conv_backward_im2col"), ("conv_forward_naive", "conv_backward_naive")),
+    "max_pool": (("max_pool_forward_naive", "max_pool_backward_naive"),),
 }
 
 
@@ -92,7 +126,7 @@ class Ruled(Optimizer):
         return ()
 
     def update(self, group, data, grad, state, steps):
-        data[...], _ = self.rule(data.copy(), grad.copy(), self.config)
+        data[...], self.config = self.rule(data.copy(), grad.copy(), self.config)
 
 
 class Losses(Callback):
@@ -105,48 +139,21 @@ class Losses(Callback):
         self.report(trainer.step, float(loss))
 
 
-def train(lab: str, written: Mapping[str, Any], say: Callable[..., None], *, data: str, limit: int | None, epochs: int, seed: int):
-    """Train the networks of a lab and report every step.
-
-    Parameters
-    ----------
-    lab : its name
-    written : the learner's functions, by name
-    say : is told what happens, in keywords: `run` and `uses`; then `who` ("yours" or "library"), `step` and `loss`; then `who` and
-        `accuracy` on the validation images
-    data : "digits" or "cifar10"
-    limit : number of training images (default: all)
-    epochs, seed : of the training
-    """
-    dataset = datasets.load(data, seed=seed, limit=limit)
-    for run in RUNS[lab]:
-        swapped = {name: pair for name in run.functions if (pair := _entry(name, written)) is not None}
-        rule = written.get(run.rule)
-        if not swapped and rule is None:
-            continue
-        say(run=run.title, uses=[*swapped, *([run.rule] if rule else [])], steps=epochs * -(-len(dataset.train) // BATCH))
-        library_rule = getattr(functional, run.rule or "sgd")
-        for who, table, step in (("library", REFERENCE, library_rule), ("yours", replace(REFERENCE, **swapped), rule or library_rule)):
-            namespace = nn.namespace(table)
-            model = run.build(namespace, image=dataset.image_shape, classes=len(dataset.classes))
-            model.reset_parameters(np.random.default_rng(seed)).double()
-            parameters = list(model.parameters())
-            optimizer = Ruled(parameters, step, run.learning_rate) if run.rule else SGD(parameters, lr=run.learning_rate)
-            watch = Losses(lambda number, loss, who=who: say(who=who, step=number, loss=loss))
-            trainer = Trainer(
-                model, dataset, optimizer=optimizer, loss=namespace.CrossEntropyLoss(), batch_size=BATCH, seed=seed, callbacks=[watch]
-            )
-            try:
-                trainer.fit(epochs)
-            except TrainingDiverged as error:
-                say(who=who, diverged=str(error))
-            else:
-                say(who=who, accuracy=trainer.history.records[-1]["val_accuracy"])
-
-
 def _entry(name, written):
     """The learner's functions for an entry of the table, None unless all of them are written."""
     if name.endswith("_loss"):
         return written.get(name)
-    forward, backward = (written.get(each) for each in PAIRS.get(name, (f"{name}_forward", f"{name}_backward")))
-    return Pair(forward, backward) if forward and backward else None
+    for forward, backward in PAIRS.get(name, ((f"{name}_forward", f"{name}_backward"),)):
+        if forward in written and backward in written:
+            return Pair(_with_numbers(written[forward]) if name in PAIRS else written[forward], written[backward])
+    return None
+
+
+def _with_numbers(forward):
+    """A forward pass whose parameters are one number for both axes, as the labs ask for it; the modules give one for each."""
+
+    def called(*arguments):
+        *arrays, param = arguments
+        return forward(*arrays, {key: value[0] if isinstance(value, tuple) else value for key, value in param.items()})
+
+    return called

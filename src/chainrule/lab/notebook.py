@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from chainrule.lab.checking import check_workspace
+from chainrule.lab.checking import Servers, check_workspace
 from chainrule.lab.telling import as_text, summary
 from chainrule.lab.workspace import find_workspace
 
 __all__ = ["check"]
+
+_servers = Servers()  # as long as the notebook runs, so that each check begins at once
 
 
 def check(*functions, hints: int = 0) -> None:
@@ -16,12 +18,12 @@ def check(*functions, hints: int = 0) -> None:
 
     Parameters
     ----------
-    functions : the functions, or their names (default: all of the workspace)
+    functions : the functions, or names of functions, files or labs (default: all of the workspace)
     hints : how many hints to give
     """
-    names = [function if isinstance(function, str) else function.__name__ for function in functions]
+    names = [function if isinstance(function, str) else f"{function.__module__}.{function.__name__}" for function in functions]
     verdicts = []
-    for verdict in check_workspace(find_workspace(Path.cwd()), names):
+    for verdict in check_workspace(find_workspace(Path.cwd()), names, servers=_servers):
         verdicts.append(verdict)
         print("\n".join(as_text(verdict, hints=hints)))
     if len(verdicts) > 1:

@@ -6,12 +6,13 @@ that both see the same ones. NumPy alone is imported here.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-__all__ = ["ContractError", "Outcome", "Probe", "Watch", "observe", "outcome", "pair", "results", "same"]
+__all__ = ["Chain", "ContractError", "Outcome", "Probe", "Watch", "observe", "outcome", "pair", "results", "same"]
 
 
 class ContractError(Exception):
@@ -36,6 +37,22 @@ class Probe:
     sizes: Mapping[str, float] = field(default_factory=dict)
     only: str = ""
     kind: str = "unknown"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The values on the way to a result.
+
+    Attributes
+    ----------
+    title : of the probe that they belong to
+    result : the value that they lead to
+    steps : () -> the right values on the way, by name and in order
+    """
+
+    title: str
+    result: str
+    steps: Callable[[], Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,12 @@ class Outcome:
 class Watch:
     """Functions by name, for probes to call, and what they are called with and do to it.
 
+    Parameters
+    ----------
+    functions : or classes
+    may_change : names of arguments that may be modified
+    methods : whether calls of the classes' methods are kept, too
+
     Attributes
     ----------
     functions : what a probe gets
@@ -74,14 +97,17 @@ class Watch:
     changed : "x of relu_forward" for every array that a call modified
     """
 
-    def __init__(self, functions: Mapping[str, Any], may_change: Iterable[str] = ()):
+    def __init__(self, functions: Mapping[str, Any], may_change: Iterable[str] = (), *, methods: bool = False):
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.changed: list[str] = []
         self._may_change = set(may_change)
+        self._methods, self._inside = methods, False
         self.functions = SimpleNamespace(**{name: self._watched(name, code) for name, code in functions.items()})
 
     def _watched(self, name, code):
-        if not isinstance(code, FunctionType):  # a class: its methods are its own
+        if isinstance(code, type):
+            return self._watched_class(code) if self._methods else code
+        if not isinstance(code, FunctionType):
             return code
         names = code.__code__.co_varnames[: code.__code__.co_argcount]
 
@@ -98,10 +124,44 @@ class Watch:
 
         return called
 
+    def _watched_class(self, code):
+        methods = {name: method for name, method in vars(code).items() if isinstance(method, FunctionType)}
+        public = {name: method for name, method in methods.items() if name == "__init__" or not name.startswith("_")}
+        return type(code.__name__, (code,), {name: self._watched_method(code.__name__, name, method) for name, method in public.items()})
+
+    def _watched_method(self, owner, name, method):
+        names = method.__code__.co_varnames[1 : method.__code__.co_argcount]
+
+        @wraps(method)  # Keras asks for the signature
+        def called(instance, *arguments, **named):
+            outermost, self._inside = not self._inside, True
+            try:
+                if outermost:
+                    given = dict(zip(names, arguments, strict=False)) | named
+                    values = {} if name == "__init__" else _parameters(instance)
+                    told = owner if name == "__init__" else f"{owner}.{name}"
+                    self.calls.append((told, {key: _copied(value) for key, value in (values | given).items()}))
+                return method(instance, *arguments, **named)
+            finally:
+                self._inside = not outermost
+
+        return called
+
+
+def _parameters(network):
+    """A network's parameters by name, as these classes keep them."""
+    return dict(network.named_parameters()) if hasattr(network, "named_parameters") else dict(getattr(network, "params", {}))
+
 
 def _copied(value):
     if isinstance(value, dict):
         return {name: _copied(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_copied(entry) for entry in value]
+    if hasattr(value, "detach"):  # a tensor
+        return value.detach().clone()
+    if hasattr(value, "read_value"):  # a variable of TensorFlow; its tensors never change
+        return value.numpy()
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
@@ -166,16 +226,21 @@ def _arrays(values: Mapping[str, Any]) -> dict[str, np.ndarray | None]:
         if value is None:
             converted[name] = None
             continue
-        if hasattr(value, "detach"):  # a tensor
-            value = value.detach().cpu().numpy()
+        if type(value) is tuple and len(value) == 1 and isinstance(value[0], np.ndarray):
+            raise ContractError(f"{name} is a tuple of one thing; expected an array: is there a comma too many at the end of a line?")
         try:
-            array = np.array(value)
+            array = np.array(_off_the_graph(value))
         except ValueError:
             array = np.array(None)
         if array.dtype.kind not in "biuf":
             raise ContractError(f"{name} is {_described(value)}; expected an array of numbers")
         converted[name] = array
     return converted
+
+
+def _off_the_graph(value: Any) -> Any:
+    """A tensor's values; anything else as it is."""
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
 
 
 def _described(value: Any) -> str:

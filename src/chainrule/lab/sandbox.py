@@ -1,16 +1,8 @@
 """Runs a learner's functions in a process of their own, within limits, and brings back what the probes saw."""
 
 import base64
-import contextlib
-import json
-import os
-import selectors
 import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +10,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.lab.probing import Outcome
+from chainrule.lab.processes import MEMORY, STARTING, Child, ForkServer
 
 __all__ = ["Task", "run_tasks", "run_training"]
 
 SECONDS = 10.0  # for all probes of one function
-STARTING = 60.0  # for the interpreter, NumPy, and PyTorch where it is needed
-MEMORY = 1 << 30  # bytes, on top of what the interpreter takes
-PRINTED = 1 << 20  # bytes of output
 
 
 @dataclass(frozen=True)
@@ -33,23 +23,27 @@ class Task:
 
     Attributes
     ----------
-    file : of the workspace that has it
+    file, line : of the workspace, where it is
     function : its name
     topic : module of `lab.probes` that knows it
     partners : the functions that probes may call, with the modules of the library that have them
     given : those of them that are the library's, for the learner's are not written yet
     may_change : arguments that may be modified
+    stands_on : functions that it calls, or whose cache it gets
     """
 
     file: str
     function: str
+    line: int
     topic: str
     partners: Mapping[str, str]
     given: tuple[str, ...]
     may_change: tuple[str, ...]
+    stands_on: tuple[str, ...] = ()
 
 
 def run_tasks(
+    server: ForkServer,
     workspace: Path,
     tasks: Sequence[Task],
     *,
@@ -57,94 +51,69 @@ def run_tasks(
     answers: Mapping[str, Sequence[str]],
     seconds: float = SECONDS,
     memory: int = MEMORY,
-) -> Iterator[tuple[Task, list[Outcome]]]:
+) -> Generator[tuple[Task, list[Outcome]]]:
     """The outcomes of every task's probes, as they come. A process that dies, hangs or floods costs the task that it was at, no other.
 
     Parameters
     ----------
+    server : that starts the processes
     workspace : folder with the learner's files
     needs : packages besides NumPy that the files may import
     answers : by file, the names that it may not import from the library
     seconds : for the probes of one function
     memory : bytes that the code may take
     """
-    left = list(tasks)
+    left, endless = list(tasks), {}
     while left:
-        for task, outcomes in _run(workspace, list(left), needs, answers, seconds, memory):
-            left.remove(task)
-            yield task, outcomes
+        if blocked := next((task for task in left if endless.keys() & set(task.stands_on)), None):
+            first = next(name for name in blocked.stands_on if name in endless)
+            endless[blocked.function] = endless[first]
+            left.remove(blocked)
+            yield blocked, [Outcome(error=f"stands on {endless[first]}, which does not come to its end", fault="blocked")]
+            continue
+        request = _request(workspace, needs, answers, seconds, memory) | {"tasks": [vars(task) for task in left]}
+        with server.child("child", request) as child:
+            for task, outcomes in _collected(child, list(left), seconds, workspace):
+                left.remove(task)
+                if outcomes and outcomes[-1].fault in ("slow", "crash"):
+                    endless[task.function] = task.function
+                yield task, outcomes
 
 
 def run_training(
-    workspace: Path, training: Mapping[str, Any], *, answers: Mapping[str, Sequence[str]], seconds: float
+    workspace: Path, training: Mapping[str, Any], *, answers: Mapping[str, Sequence[str]], needs: Sequence[str] = (), seconds: float
 ) -> Iterator[dict[str, Any]]:
-    """What `lab.learning.train` says, line by line; a last one with "failed" if it did not come to its end.
+    """What the runs of a lab say, line by line; a last one with "failed" if their process did not come to its end.
 
     Parameters
     ----------
     workspace : folder with the learner's files
-    training : its arguments; `written` has the names of functions by file
+    training : module that has the runs, lab, data, limit, epochs, seed; `written` has the names of functions by file
     answers : by file, the names that it may not import from the library
-    seconds : for all of it
+    needs : packages besides NumPy that the files may import
+    seconds : for one step
     """
-    with _process(workspace, {"training": training}, (), answers, seconds, 4 * MEMORY) as (process, report, stacks):
-        for line in _lines(report, STARTING, seconds, started="ready"):
+    request = _request(workspace, needs, answers, seconds, 4 * MEMORY) | {"training": training}
+    with ForkServer([*needs, training["module"]]) as server, server.child("child", request) as child:
+        for line in child.lines(STARTING, seconds, started=""):
             if line is None:
-                _kill(process)
-                yield {"failed": _ending(process.returncode, seconds, stacks, workspace, begun=True).error}
+                child.kill()
+                ending = _ending(child, workspace, f"one step takes longer than {seconds:g} seconds")
+                yield {"failed": ending.error + (f" ({ending.place})" if ending.place else "")}
                 return
             if "done" in line:
                 return
             yield line
 
 
-def _run(workspace, tasks, needs, answers, seconds, memory):
-    """The tasks that one process got through; the last one may be what ended it."""
-    request = {"tasks": [vars(task) for task in tasks]}
-    with _process(workspace, request, needs, answers, seconds, memory) as (process, report, stacks):
-        yield from _collected(process, report, tasks, seconds, stacks, workspace)
+def _request(workspace, needs, answers, seconds, memory) -> dict[str, Any]:
+    """What `lab.child` is told of the learner's files and of its limits."""
+    return {"workspace": str(workspace), "needs": list(needs), "answers": dict(answers), "seconds": seconds, "memory": memory}
 
 
-@contextlib.contextmanager
-def _process(workspace, request, needs, answers, seconds, memory):
-    """The process at work, the pipe of its report, and the file where it says where it is."""
-    read, write = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="chainrule-lab-") as folder:
-        printed, stacks = Path(folder, "printed"), Path(folder, "stacks")
-        limits = {"report": write, "stacks": str(stacks), "seconds": seconds, "memory": memory, "printed": PRINTED}
-        request = {"workspace": str(workspace), "needs": list(needs), "answers": dict(answers), **limits, **request}
-        with printed.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "chainrule.lab.child"],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                cwd=workspace,
-                pass_fds=(write,),
-                start_new_session=True,
-                env=_environment(),
-            )
-        os.close(write)
-        with os.fdopen(read, "rb", buffering=0) as report:
-            try:
-                assert process.stdin is not None
-                with contextlib.suppress(BrokenPipeError):  # it ended at once; the report says nothing, which is told
-                    process.stdin.write(json.dumps(request).encode() + b"\n")
-                    process.stdin.close()
-                yield process, report, stacks
-            finally:
-                _kill(process)
-
-
-def _environment():
-    """One thread: the arrays are small, and each thread's stack counts as memory."""
-    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-    return {**os.environ, **threads, "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg", "PYTHONFAULTHANDLER": ""}
-
-
-def _collected(process, report, tasks, seconds, stacks, workspace):
+def _collected(child: Child, tasks, seconds, workspace):
     current, outcomes, imported = None, [], set()
-    for line in _lines(report, STARTING, seconds):
+    for line in child.lines(STARTING, seconds, started="begin"):
         if line is None:  # too late, or dead
             break
         if "begin" in line or "done" in line:
@@ -159,34 +128,14 @@ def _collected(process, report, tasks, seconds, stacks, workspace):
             outcomes.append(_outcome(line["broken"]))
         elif "probe" in line:
             outcomes.append(_outcome(line))
-    _kill(process)
-    ending = _ending(process.returncode, seconds, stacks, workspace, begun=current is not None)
+    child.kill()
+    late = f"takes longer than {seconds:g} seconds on inputs that take a few thousandths"
+    ending = _ending(child, workspace, late, begun=current is not None)
     first = current or tasks[0]
     yield first, [*outcomes, ending]
     if current is not None and first.file not in imported:  # it ended when it was imported, and would do so for its other functions
         rest = tasks[tasks.index(first) + 1 :]
         yield from ((task, [ending]) for task in rest if task.file == first.file)
-
-
-def _lines(report, starting, seconds, started="begin"):
-    """The lines of the report; None if the process has ended, or is late: the time begins anew with every line that has `started`."""
-    selector = selectors.DefaultSelector()
-    selector.register(report, selectors.EVENT_READ)
-    kept, deadline = b"", time.monotonic() + starting
-    while True:
-        if not selector.select(max(0.0, deadline - time.monotonic())):
-            yield None
-            return
-        part = os.read(report.fileno(), 1 << 16)
-        if not part:
-            yield None
-            return
-        *whole, kept = (kept + part).split(b"\n")
-        for line in whole:
-            content = json.loads(line)
-            if started in content:
-                deadline = time.monotonic() + seconds
-            yield content
 
 
 def _outcome(line: Mapping[str, Any]) -> Outcome:
@@ -212,17 +161,16 @@ def _decoded(value):
     return np.frombuffer(base64.b64decode(value["data"]), dtype).reshape(value["shape"])
 
 
-def _ending(code, seconds, stacks, workspace, *, begun):
-    place = _last_place(stacks, workspace)
-    if not begun:
+def _ending(child, workspace, late, *, begun=True):
+    """What ended a process; `late` tells what it is that took too long."""
+    place, code = _last_place(child.stacks, workspace), child.status
+    if not begun or code is None:
         return Outcome(error="Python could not be started for the check; `chainrule doctor` may say why", fault="crash")
-    if code == -signal.SIGKILL:
-        return Outcome(
-            error=f"takes longer than {seconds:g} seconds on inputs that take a few thousandths; does a loop not end?",
-            fault="slow",
-            place=place,
-        )
+    if child.late:
+        return Outcome(error=f"{late}; does a loop not end?", fault="slow", place=place)
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+    if code == -signal.SIGKILL:
+        how += ", which is also how the system ends what takes all its memory"
     return Outcome(error=f"ended the whole Python interpreter ({how})", fault="crash", place=place)
 
 
@@ -235,10 +183,3 @@ def _last_place(stacks, workspace):
             file, _, rest = line.strip()[6:].partition('", line ')
             return f"{Path(file).name}:{rest.partition(' ')[0]}"
     return ""
-
-
-def _kill(process):
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

@@ -1,19 +1,19 @@
 """The files that learners get, made from the library's source: signatures and docstrings without bodies; as solutions, with them."""
 
-import importlib.util
 import re
 import sys
 import textwrap
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
-from chainrule.lab.labs import FILES, LABS, Exercise, File
+from chainrule.lab.labs import FILES, LABS, Exercise, File, source_path
 
 __all__ = ["skeleton", "solution"]
+
+AS = {"tensorflow": " as tf"}  # how a package is called
 
 
 def skeleton(file: File) -> str:
@@ -27,7 +27,7 @@ def skeleton(file: File) -> str:
 
 def _frameworks(file: File) -> list[str]:
     """The lines that import the packages a file needs, as the library's sources do; they name what classes inherit from."""
-    lines = {f"import {name}": None for name in file.needs}
+    lines = {f"import {name}{AS.get(name, '')}": None for name in file.needs}
     for source in dict.fromkeys(exercise.source for exercise in file.exercises):
         for statement in _module(source).body:
             found = _imports(statement, {name.value for name in _names(statement)}, file)
@@ -58,9 +58,7 @@ def _header(file, imports):
 
 @cache
 def _module(source):
-    spec = importlib.util.find_spec(source)
-    assert spec is not None and spec.origin is not None
-    return cst.parse_module(Path(spec.origin).read_text())
+    return cst.parse_module(source_path(source).read_text())
 
 
 def _asked_for(module, exercises):

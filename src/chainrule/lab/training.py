@@ -12,15 +12,17 @@ from chainrule.lab.labs import Lab
 from chainrule.lab.sandbox import run_training
 from chainrule.lab.workspace import Workspace
 
-__all__ = ["TRAINABLE", "Trained", "TrainingFailed", "picture", "train"]
+__all__ = ["TRAINABLE", "Trained", "picture", "train"]
 
-TRAINABLE = ("backpropagation", "fully-connected-nets", "optimization", "normalization", "dropout", "convolution")  # `lab.learning.RUNS`
-SECONDS = 900.0
+TRAINABLE = {  # what trains the networks of a lab
+    **dict.fromkeys(
+        ("backpropagation", "fully-connected-nets", "optimization", "normalization", "dropout", "convolution"), "chainrule.lab.learning"
+    ),
+    **dict.fromkeys(("pytorch", "residual-networks"), "chainrule.lab.torch_learning"),
+    "tensorflow": "chainrule.lab.tensorflow_learning",
+}
+SECONDS = 60.0  # for one step
 SAME = 1e-9  # relative; rounding of float64, which training amplifies
-
-
-class TrainingFailed(ValueError):
-    """The learner's functions raised, hung, or ended the interpreter."""
 
 
 @dataclass
@@ -32,26 +34,32 @@ class Trained:
     title : what was trained
     uses : what of it was the learner's
     steps : how many there are to be
+    drawn : whether what is drawn by chance (masks, first weights) may be other than the library's
     losses : of every step, "yours" and "library"
     accuracy : on the validation images at the end, of both; missing where training diverged
+    fault : what ended it before its end
     """
 
     title: str
     uses: list[str]
     steps: int
+    drawn: bool = False
     losses: dict[str, list[float]] = field(default_factory=lambda: {"library": [], "yours": []})
     accuracy: dict[str, float] = field(default_factory=dict)
+    fault: str = ""
 
     def verdict(self) -> str:
         """What the two curves have to do with each other, in a sentence."""
+        if self.fault:
+            return self.fault
         yours, library = np.array(self.losses["yours"]), np.array(self.losses["library"])
         if len(yours) < len(library):
             return f"yours diverged in step {len(yours) + 1}: the loss is no finite number any more"
         apart = np.flatnonzero(np.abs(yours - library) > SAME * np.abs(library))
         if not len(apart):
             return f"the same loss in all {len(yours):,} steps, to rounding"
-        if "dropout" in self.uses:
-            return f"last loss {yours[-1]:.4f}, the library's {library[-1]:.4f}; masks drawn differently make different curves"
+        if self.drawn:
+            return f"last loss {yours[-1]:.4f}, the library's {library[-1]:.4f}; other draws and other rounding make other curves"
         first = int(apart[0])
         return f"the losses part at step {first + 1}: {yours[first]:.6f}, the library's {library[first]:.6f}"
 
@@ -75,37 +83,44 @@ def train(
     data : "digits" or "cifar10"
     limit : number of training images (default: all)
     epochs, seed : of the training
-    seconds : limit for all of it
+    seconds : limit for one step
     progress : called with the network, "yours" or "library", and the number of the step
+
+    Returns
+    -------
+    The networks that use a function that is written, also those whose training failed; none if nothing is written.
 
     Raises
     ------
     ValueError
-        Nothing of the lab that a network could use is written.
-    TrainingFailed
-        The learner's code raised, hung, or ended the interpreter; the message says where.
+        The data are not there, or a file cannot be imported.
     """
     written = {file.name: written_functions(workspace.folder, file) for file in lab.files}
-    request = {"lab": lab.name, "written": written, "data": data, "limit": limit, "epochs": epochs, "seed": seed}
+    request = {
+        "module": TRAINABLE[lab.name],
+        "lab": lab.name,
+        "written": written,
+        "data": data,
+        "limit": limit,
+        "epochs": epochs,
+        "seed": seed,
+    }
     answers = {file.name: [exercise.name for other in lab.files for exercise in other.exercises] for file in lab.files}
+    needs = sorted({name for file in lab.files for name in file.needs})
     found: list[Trained] = []
-    for line in run_training(workspace.folder, request, answers=answers, seconds=seconds):
+    for line in run_training(workspace.folder, request, answers=answers, needs=needs, seconds=seconds):
+        if "unable" in line or ("failed" in line and not found):
+            raise ValueError(line.get("unable") or line["failed"])
         if "failed" in line:
-            where = f" (while it trained {found[-1].title})" if found else ""
-            raise TrainingFailed(line["failed"] + where)
-        if "run" in line:
-            found.append(Trained(line["run"], line["uses"], line["steps"]))
+            found[-1].fault = line["failed"]
+        elif "run" in line:
+            found.append(Trained(line["run"], line["uses"], line["steps"], line["drawn"]))
         elif "step" in line:
             found[-1].losses[line["who"]].append(line["loss"])
             if progress is not None:
                 progress(found[-1], line["who"], line["step"])
         elif "accuracy" in line:
             found[-1].accuracy[line["who"]] = line["accuracy"]
-    if not found:
-        raise ValueError(
-            f"nothing is written yet that a network of the lab {lab.name} could use: it takes a forward and its backward pass, "
-            "or an update rule"
-        )
     return found
 
 

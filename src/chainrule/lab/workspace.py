@@ -1,5 +1,6 @@
 """A folder in which labs are worked through: their notebooks, the files to write, and a note on what was started."""
 
+import importlib.util
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ __all__ = ["MANIFEST", "VERSION", "Workspace", "find_workspace", "start"]
 
 MANIFEST = "lab.json"
 VERSION = 1  # of the manifest
+PACKAGES = {"torch": "PyTorch", "tensorflow": "TensorFlow"}  # what an extra of the same name brings
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Workspace:
 
 
 def find_workspace(folder: Path) -> Workspace:
-    """The workspace in a folder, or else in one above it, or the only one directly below it.
+    """The workspace in a folder, or else in one above it, or the only one directly below it; or what was handed in, by its notebooks.
 
     Raises
     ------
@@ -42,16 +44,17 @@ def find_workspace(folder: Path) -> Workspace:
         There is none, or its note cannot be read.
     """
     folder = folder.resolve()
-    places = [folder, *folder.parents]
-    found = next((place for place in places if (place / MANIFEST).is_file()), None)
+    if not folder.exists():
+        raise ValueError(f"there is no folder {folder}; `chainrule lab start NAME {folder}` makes it a workspace")
+    found = next((place for place in (folder, *folder.parents) if (place / MANIFEST).is_file()), None)
     if found is None and folder.is_dir():
         below = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
         if len(below) > 1:
             raise ValueError(f"{folder} has several workspaces: {', '.join(path.name for path in below)}; name the one that is meant")
         found = below[0] if below else None
+    if found is None and (labs := [lab for lab in LABS if (folder / f"{lab.notebook}.ipynb").is_file()]):
+        return Workspace(folder, tuple(labs))  # what was handed in
     if found is None:
-        if not folder.exists():
-            raise ValueError(f"there is no folder {folder}; `chainrule lab start NAME {folder}` makes it a workspace")
         raise ValueError(
             f"{folder} is no workspace: it has no {MANIFEST}; start a lab there first: chainrule lab start {LABS[0].name} work/"
         )
@@ -93,12 +96,18 @@ def start(lab: Lab, folder: Path, *, solutions: bool = False) -> list[Path]:
     ------
     ValueError
         The folder holds something else, or this lab already.
+    ImportError
+        A package that the lab needs is not there.
     """
     try:
         from chainrule.lab import notebooks, skeleton
     except ImportError as error:
         raise ImportError("starting a lab needs a few packages more: pip install chainrule[lab]") from error
     from chainrule.training.storage import write_file
+
+    for need in sorted({need for file in lab.files for need in file.needs}):
+        if importlib.util.find_spec(need) is None:
+            raise ImportError(f"the lab {lab.name} needs {PACKAGES[need]}: pip install chainrule[{need}]")
 
     started: tuple[Lab, ...] = ()
     if (folder / MANIFEST).is_file():

@@ -88,10 +88,105 @@ def adam_with_products(w, dw, config=None):
     return w, config
 
 
+def sgd_with_a_new_dict(w, dw, config=None):
+    settings = {"learning_rate": 1e-2, **(config or {})}
+    return w - settings["learning_rate"] * dw, settings
+
+
+def momentum_with_a_new_dict(w, dw, config=None):
+    settings = {"learning_rate": 1e-2, "momentum": 0.9, "velocity": np.zeros_like(w)} | (config or {})
+    velocity = settings["momentum"] * settings["velocity"] - settings["learning_rate"] * dw
+    return w + velocity, {**settings, "velocity": velocity}
+
+
+def rmsprop_with_a_new_dict(w, dw, config=None):
+    config = dict(config or {})
+    lr, rho, eps = config.get("learning_rate", 1e-2), config.get("decay_rate", 0.99), config.get("epsilon", 1e-8)
+    config["cache"] = rho * config.get("cache", np.zeros_like(w)) + (1 - rho) * dw**2
+    return w - lr * dw / (np.sqrt(config["cache"]) + eps), config
+
+
+def adam_with_a_new_dict(w, dw, config=None):
+    old = {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "m": 0 * w, "v": 0 * w, "t": 0, **(config or {})}
+    beta1, beta2, t = old["beta1"], old["beta2"], old["t"] + 1
+    m, v = beta1 * old["m"] + (1 - beta1) * dw, beta2 * old["v"] + (1 - beta2) * dw**2
+    step = m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + old["epsilon"])
+    return w - old["learning_rate"] * step, old | {"m": m, "v": v, "t": t}
+
+
+def momentum_with_setdefault(w, dw, config=None):
+    if config is None:
+        config = {}
+    config.setdefault("learning_rate", 1e-2)
+    config.setdefault("momentum", 0.9)
+    v = config.setdefault("velocity", np.zeros_like(w))
+    v = config["momentum"] * v - config["learning_rate"] * dw
+    config["velocity"] = v
+    return w + v, config
+
+
+def rmsprop_with_setdefault(w, dw, config=None):
+    if config is None:
+        config = {}
+    config.setdefault("learning_rate", 1e-2)
+    config.setdefault("decay_rate", 0.99)
+    config.setdefault("epsilon", 1e-8)
+    config.setdefault("cache", np.zeros_like(w))
+    config["cache"] = config["decay_rate"] * config["cache"] + (1 - config["decay_rate"]) * dw**2
+    return w - config["learning_rate"] * dw / (np.sqrt(config["cache"]) + config["epsilon"]), config
+
+
+def adam_with_setdefault(w, dw, config=None):
+    if config is None:
+        config = {}
+    config.setdefault("learning_rate", 1e-3)
+    config.setdefault("beta1", 0.9)
+    config.setdefault("beta2", 0.999)
+    config.setdefault("epsilon", 1e-8)
+    config.setdefault("m", np.zeros_like(w))
+    config.setdefault("v", np.zeros_like(w))
+    config.setdefault("t", 0)
+    config["t"] += 1
+    config["m"] *= config["beta1"]
+    config["m"] += (1 - config["beta1"]) * dw
+    config["v"] *= config["beta2"]
+    config["v"] += (1 - config["beta2"]) * dw**2
+    m_hat = config["m"] / (1 - config["beta1"] ** config["t"])
+    v_hat = config["v"] / (1 - config["beta2"] ** config["t"])
+    w -= config["learning_rate"] * m_hat / (np.sqrt(v_hat) + config["epsilon"])
+    return w, config
+
+
+def emptying(rule):
+    """The passed dict is emptied: the new one has all."""
+
+    def rule_with_another_dict(w, dw, config=None):
+        passed = {} if config is None else config
+        next_w, new = rule(w, dw, dict(passed))
+        passed.clear()
+        return next_w, new
+
+    return rule_with_another_dict
+
+
 RIGHT = [
     ("in place", {"sgd": in_place, "sgd_momentum": momentum_in_place, "rmsprop": rmsprop_in_place}),
     ("one by one", {"sgd": one_by_one, "sgd_momentum": momentum_of_lists}),
     ("as a difference", {"rmsprop": rmsprop_as_difference}),
     ("with one rate", {"adam": adam_with_one_rate}),
     ("with products of beta, in place", {"adam": adam_with_products}),
+    (
+        "with a new dict",
+        {
+            "sgd": sgd_with_a_new_dict,
+            "sgd_momentum": momentum_with_a_new_dict,
+            "rmsprop": rmsprop_with_a_new_dict,
+            "adam": adam_with_a_new_dict,
+        },
+    ),
+    (
+        "with setdefault",
+        {"sgd": in_place, "sgd_momentum": momentum_with_setdefault, "rmsprop": rmsprop_with_setdefault, "adam": adam_with_setdefault},
+    ),
+    ("the passed dict emptied", {"rmsprop": emptying(rmsprop_with_a_new_dict), "adam": emptying(adam_with_a_new_dict)}),
 ]

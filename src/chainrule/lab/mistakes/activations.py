@@ -192,7 +192,7 @@ RELU_BACKWARD = (
         "sign",
         "where x was negative, dx is -dout, the derivative of the absolute value; it has to be 0",
         ("How much does out change with a negative x?", "dx = dout * (x > 0)"),
-        lambda dout, cache: dout * np.where(cache > 0, 1, -1),
+        lambda dout, cache: np.where(cache > 0, dout, -dout),
     ),
     Mistake(
         "relu_backward",
@@ -355,6 +355,27 @@ SIGMOID_BACKWARD = (
     ),
     Mistake(
         "sigmoid_backward",
+        "sign",
+        "the derivative is out * (1 - out), with a minus; out * (1 + out) does not fall where out is nearly 1",
+        ("What is the slope where out is nearly 1? It is 0.", "dx = dout * out * (1 - out)"),
+        lambda dout, cache: dout * cache * (1 + cache),
+    ),
+    Mistake(
+        "sigmoid_backward",
+        "missing-term",
+        "the derivative is out * (1 - out); the square, (1 - out)**2, has lost the factor out",
+        ("What is the slope where out is nearly 0? It is 0.", "dx = dout * out * (1 - out)"),
+        lambda dout, cache: dout * (1 - cache) ** 2,
+    ),
+    Mistake(
+        "sigmoid_backward",
+        "missing-term",
+        "brackets are missing: dout * out * 1 - out; the derivative out * (1 - out) as a whole is multiplied by dout",
+        ("What is dx if dout is zero?", "dx = dout * out * (1 - out)"),
+        lambda dout, cache: dout * cache * 1 - cache,
+    ),
+    Mistake(
+        "sigmoid_backward",
         "cache",
         "the sigmoid is applied to the cached output again; the output is s already: dx = dout * s * (1 - s)",
         ("What is in the cache, x or out?", "Apply the sigmoid in the backward pass only if the cache has x."),
@@ -494,6 +515,20 @@ TANH_BACKWARD = (
         "the square is missing: the derivative is 1 - out**2, not 1 - out",
         ("What is the slope where out is nearly -1?", "dx = dout * (1 - out**2)"),
         lambda dout, cache: dout * (1 - cache),
+    ),
+    Mistake(
+        "tanh_backward",
+        "missing-term",
+        "the square is that of the bracket, (1 - out)**2; it is that of out alone: 1 - out**2",
+        ("What is the slope where out is nearly -1? It is 0.", "dx = dout * (1 - out**2)"),
+        lambda dout, cache: dout * (1 - cache) ** 2,
+    ),
+    Mistake(
+        "tanh_backward",
+        "missing-term",
+        "the derivative is squared once too often, (1 - out**2)**2; it is 1 - out**2",
+        ("What is the derivative of tanh, in terms of tanh?", "dx = dout * (1 - out**2)"),
+        lambda dout, cache: dout * (1 - cache**2) ** 2,
     ),
     Mistake(
         "tanh_backward",

@@ -20,6 +20,10 @@ def not_flattened(x, w, b):
     return x @ w + b, (x, w, b)
 
 
+def not_flattened_dot(x, w, b):
+    return x.dot(w) + b, (x, w, b)
+
+
 def mixed_samples(x, w, b):
     return x.reshape(len(w), len(x)).T @ w + b, (x, w, b)
 
@@ -84,12 +88,15 @@ FORWARD = (
         ("Which axis of w has the D numbers of a sample?", "(N, D) @ (D, M) is (N, M)."),
         transposed_weight,
     ),
-    Mistake(
-        "affine_forward",
-        "shape",
-        "x goes into the product with all its axes; every sample has to be flattened to a row first",
-        ("What is the shape of an image, and how many rows has w?", "x.reshape(x.shape[0], -1) is (N, D)."),
-        not_flattened,
+    *(
+        Mistake(
+            "affine_forward",
+            "shape",
+            "x goes into the product with all its axes; every sample has to be flattened to a row first",
+            ("What is the shape of an image, and how many rows has w?", "x.reshape(x.shape[0], -1) is (N, D)."),
+            product,
+        )
+        for product in (not_flattened, not_flattened_dot)  # which fail with different messages
     ),
     Mistake(
         "affine_forward",

@@ -75,6 +75,12 @@ def with_defaults(**settings):
     return deaf
 
 
+def given_to(bn_param, **averages):
+    """bn_param with these averages."""
+    bn_param.update(averages)
+    return bn_param
+
+
 def unbiased_variance(x, gamma, beta, bn_param):
     return forward(x, gamma, beta, bn_param, var=lambda x, mean: x.var(axis=0, ddof=1) if len(x) > 1 else x.var(axis=0))
 
@@ -297,6 +303,12 @@ FORWARD = catalogue(
     ),
     (
         "state",
+        "the new batch always has the weight 0.9 in the running averages: momentum * running + (1 - momentum) * batch",
+        ("With momentum 0.9, how much of the running mean should be left after one batch?", 'momentum = bn_param.get("momentum", 0.9)'),
+        lambda x, gamma, beta, bn_param: forward(x, gamma, beta, bn_param, keep=lambda momentum, past, new: 0.1 * past + 0.9 * new),
+    ),
+    (
+        "state",
         "the past is missing in the running averages: momentum * running + (1 - momentum) * batch",
         ("What does the running mean of the batches before come in with?", 'Read bn_param["running_mean"].'),
         lambda x, gamma, beta, bn_param: forward(x, gamma, beta, bn_param, keep=lambda momentum, past, new: (1 - momentum) * new),
@@ -328,6 +340,62 @@ FORWARD = catalogue(
         "the running variance begins with ones, as in PyTorch; here both running averages begin with zeros",
         ("Which default does the docstring give?", 'bn_param.get("running_var", np.zeros(D))'),
         lambda x, gamma, beta, bn_param: forward(x, gamma, beta, bn_param, start=1.0),
+    ),
+    (
+        "state",
+        "both running averages begin with ones; here they begin with zeros",
+        ("Which default does the docstring give?", 'bn_param.get("running_mean", np.zeros(D)), and the same for the variance'),
+        lambda x, gamma, beta, bn_param: batchnorm_forward(
+            x,
+            gamma,
+            beta,
+            given_to(bn_param, **{name: bn_param.get(name, np.ones(x.shape[1], x.dtype)) for name in ("running_mean", "running_var")}),
+        ),
+    ),
+    (
+        "state",
+        "both running averages begin with those of the first batch; here they begin with zeros",
+        ("Which default does the docstring give?", 'bn_param.get("running_mean", np.zeros(D)), and the same for the variance'),
+        lambda x, gamma, beta, bn_param: batchnorm_forward(
+            x,
+            gamma,
+            beta,
+            given_to(
+                bn_param, running_mean=bn_param.get("running_mean", x.mean(axis=0)), running_var=bn_param.get("running_var", x.var(axis=0))
+            ),
+        ),
+    ),
+    (
+        "wrong-statistic",
+        "the running variance averages the means of the batches; it has to average their variances",
+        ("What does mode 'test' take the root of?", "momentum * running_var + (1 - momentum) * var"),
+        lambda x, gamma, beta, bn_param: forward(x, gamma, beta, bn_param, averaged_var=lambda x: x.mean(axis=0)),
+    ),
+    (
+        "sign",
+        "the new batch is subtracted in the running averages: momentum * running + (1 - momentum) * batch",
+        ("What is the running mean after very many batches of mean 1?", "The two terms are added."),
+        lambda x, gamma, beta, bn_param: forward(
+            x, gamma, beta, bn_param, keep=lambda momentum, past, new: momentum * past - (1 - momentum) * new
+        ),
+    ),
+    (
+        "sign",
+        "the new variance is subtracted in the running variance: momentum * running_var + (1 - momentum) * var",
+        ("Can a variance be negative?", "The two terms are added."),
+        lambda x, gamma, beta, bn_param: forward(x, gamma, beta, bn_param, averaged_var=lambda x: -x.var(axis=0)),
+    ),
+    (
+        "wrong-statistic",
+        "the running variance goes on from the running mean: momentum * running_var + (1 - momentum) * var",
+        ("Which of the two averages is multiplied by momentum here?", 'bn_param["running_var"] goes on from its own past.'),
+        lambda x, gamma, beta, bn_param: forward(
+            x,
+            gamma,
+            beta,
+            bn_param,
+            store=lambda mean, var, old_mean, old_var: (mean, var + bn_param.get("momentum", 0.9) * (old_mean - old_var)),
+        ),
     ),
     (
         "state",
@@ -520,6 +588,12 @@ def wrong_dx(size, other, elements):
             lambda p: (p.dx_hat - p.first - p.x_hat * p.second) / p.std**2,
         ),
         (
+            "scale",
+            "dx is multiplied by the standard deviation; it has to be divided by it: x_hat = (x - mean) / std",
+            ("By what was x - mean divided in the forward pass?", "All of dx is divided by std."),
+            lambda p: (p.dx_hat - p.first - p.x_hat * p.second) * p.std,
+        ),
+        (
             "sign",
             "the term of the mean has the wrong sign in dx: it is - mean(dx_hat) / std",
             ("With which sign does the mean stand in x - mean?", formula),
@@ -704,6 +778,30 @@ WRONG_PARAMETERS = (
     ),
     (
         "axis",
+        "dgamma is summed over axis 1, dbeta over axis 0; gamma has one number for each feature: both sums are over the batch, axis 0",
+        ("What shapes have gamma and dgamma? The same.", "dgamma = (dout * x_hat).sum(axis=0)"),
+        lambda p: ((p.dout * p.x_hat).sum(axis=1), p.dout.sum(axis=0)),
+    ),
+    (
+        "axis",
+        "dbeta is summed over axis 1, dgamma over axis 0; beta has one number for each feature: both sums are over the batch, axis 0",
+        ("What shapes have beta and dbeta? The same.", "dbeta = dout.sum(axis=0)"),
+        lambda p: ((p.dout * p.x_hat).sum(axis=0), p.dout.sum(axis=1)),
+    ),
+    (
+        "scale",
+        "dgamma is a mean over the batch; it has to be a sum, as dbeta is: the loss divided by N already",
+        ("Does the loss know of every sample's share in gamma?", "dgamma = (dout * x_hat).sum(axis=0)"),
+        lambda p: ((p.dout * p.x_hat).mean(axis=0), p.dout.sum(axis=0)),
+    ),
+    (
+        "scale",
+        "dbeta is a mean over the batch; it has to be a sum, as dgamma is: the loss divided by N already",
+        ("Does the loss know of every sample's share in beta?", "dbeta = dout.sum(axis=0)"),
+        lambda p: ((p.dout * p.x_hat).sum(axis=0), p.dout.mean(axis=0)),
+    ),
+    (
+        "axis",
         "dgamma and dbeta are summed over all of dout; gamma has one number for each feature: sum over axis 0 alone",
         ("What shapes have gamma and dgamma? The same.", "sum(axis=0)"),
         lambda p: ((p.dout * p.x_hat).sum(), p.dout.sum()),
@@ -822,7 +920,51 @@ def caching(what):
     return {"batchnorm_forward": also}
 
 
+def in_both_modes(train, test):
+    """`batchnorm_backward` with another dx in both modes, functions of `Parts`."""
+
+    def backward(dout, cache):
+        mode, x_hat, std, gamma = cache
+        parts = Parts(dout, x_hat, std, gamma, 0)
+        return (train if mode == "train" else test)(parts), *batchnorm_backward(dout, cache)[1:]
+
+    return backward
+
+
 OF_EACH_BACKWARD = (
+    (
+        "missing-term",
+        "dx lacks the factor gamma in both modes: out = gamma * x_hat + beta, so dx_hat = dout * gamma",
+        ("What does dout pass first on its way back?", "dx_hat = dout * gamma, and everything else from dx_hat."),
+        in_both_modes(
+            lambda p: (p.dout - p.mean(p.dout) - p.x_hat * p.mean(p.dout * p.x_hat)) / p.std,
+            lambda p: p.dout / p.std,
+        ),
+    ),
+    (
+        "scale",
+        "dx is multiplied by the standard deviation in both modes; it has to be divided by it: x_hat = (x - mean) / std",
+        ("By what was x - mean divided in the forward pass?", "All of dx is divided by std."),
+        in_both_modes(lambda p: (p.dx_hat - p.first - p.x_hat * p.second) * p.std, lambda p: p.dx_hat * p.std),
+    ),
+    (
+        "missing-term",
+        "dx lacks the division by the standard deviation in both modes: x_hat = (x - mean) / std",
+        ("By what was x - mean divided in the forward pass?", "All of dx is divided by std."),
+        in_both_modes(lambda p: p.dx_hat - p.first - p.x_hat * p.second, lambda p: p.dx_hat),
+    ),
+    (
+        "scale",
+        "dx is divided by the variance in both modes; it has to be divided by its root (does the cache hold the variance?)",
+        ("By what was x - mean divided in the forward pass?", "All of dx is divided by std."),
+        in_both_modes(lambda p: (p.dx_hat - p.first - p.x_hat * p.second) / p.std**2, lambda p: p.dx_hat / p.std**2),
+    ),
+    (
+        "scale",
+        "dx has the factor gamma twice, in both modes; dx_hat = dout * gamma holds it already",
+        ("How often does gamma stand between x_hat and out?", "All of dx comes from dx_hat."),
+        in_both_modes(lambda p: p.gamma * (p.dx_hat - p.first - p.x_hat * p.second) / p.std, lambda p: p.gamma * p.dx_hat / p.std),
+    ),
     *((*told, with_dx(dx)) for *told, dx in wrong_dx("N", "D", "sample")),
     *(
         (kind, f"{sentence}; and mode 'test', where mean and variance are constants, is not told apart", hints, with_dx(dx, heeding=False))

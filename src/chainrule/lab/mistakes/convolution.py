@@ -106,6 +106,25 @@ def bias_in_the_loop_over_channels(x, w, b, conv_param):
     return forward(x, w, x.shape[1] * b, conv_param)
 
 
+def bias_in_the_loop_over_images(x, w, b, conv_param):
+    """Each round adds it to all images; what it added to a later one is overwritten."""
+    rounds = np.arange(len(x), 0, -1, dtype=x.dtype).reshape(-1, 1, 1, 1)
+    return forward(x, w, b, conv_param, biased=lambda out, b: out + rounds * b[:, None, None])
+
+
+def bias_in_every_round(x, w, b, conv_param):
+    return forward(x, w, len(x) * b, conv_param)
+
+
+def bias_in_the_loop_over_filters(x, w, b, conv_param):
+    return forward(x, w, np.arange(len(b), 0, -1, dtype=b.dtype) * b, conv_param)
+
+
+def in_integers(x, w, b, conv_param):
+    out, cache = forward(x, w, b, conv_param)
+    return out.astype(int), cache
+
+
 def bias_in_the_sum(x, w, b, conv_param):
     return forward(x, w, w[0].size * b, conv_param)
 
@@ -267,6 +286,30 @@ FORWARD = tuple(
             "the bias is added once for each channel; it belongs to the sum over all channels, once",
             ("What is out where all pixels are 0?", "Add b[f] after the loop over the channels."),
             bias_in_the_loop_over_channels,
+        ),
+        (
+            "scale",
+            "all biases are added in each round of the loop over images, so that the first image has them N times: add each once",
+            ("How often is the line with b run?", "out[n] += b[:, None, None], or after the loops out += b[:, None, None]"),
+            bias_in_the_loop_over_images,
+        ),
+        (
+            "scale",
+            "the bias is added N times, once for each image of the batch; every number of out gets it once",
+            ("How often is the line with b run?", "Add b[f] once to out[n, f], or to all of out after the loops."),
+            bias_in_every_round,
+        ),
+        (
+            "scale",
+            "all biases are added in each round of the loop over filters, so that the first filter has its own F times: add each once",
+            ("How often is the line with b run?", "Add b[f] in the round of filter f alone, or all of b after the loops."),
+            bias_in_the_loop_over_filters,
+        ),
+        (
+            "dtype",
+            "out is an array of integers, which cuts off what is behind the point; expected x's dtype",
+            ("Which dtype has the array that out is written into?", "np.zeros(shape, x.dtype)"),
+            in_integers,
         ),
         (
             "scale",

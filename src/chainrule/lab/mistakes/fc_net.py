@@ -21,6 +21,18 @@ def normal(shape, scale):
     return scale * np.random.randn(*shape)
 
 
+def reseeded():
+    """A class whose generator gets the same seed each time."""
+
+    def __init__(self, *arguments, **named):
+        state = np.random.get_state()
+        np.random.seed(0)
+        FullyConnectedNet.__init__(self, *arguments, **named)
+        np.random.set_state(state)
+
+    return network(__init__=__init__)
+
+
 def constructing(*, shapes=lambda widths: list(pairwise(widths)), draw=normal, bias=np.zeros, kept=lambda dtype: dtype, default_scale=1e-2):
     """A class whose parameters are made in another way, or with other defaults.
 
@@ -106,6 +118,18 @@ INIT = tuple(
             "the mean of the weights is 1: np.random.normal(1, scale) has it as its first argument; it has to be 0",
             ("What is the mean of W1?", "np.random.normal(0, weight_scale, size)"),
             constructing(draw=lambda shape, scale: 1 + normal(shape, scale)),
+        ),
+        (
+            "state",
+            "every network begins with the same numbers: a seed that is fixed inside of the constructor; a second network has other ones",
+            ("What are the weights of a second network?", "Set no seed here: whoever makes the network does, with np.random.seed."),
+            reseeded(),
+        ),
+        (
+            "state",
+            "every weight is drawn from a new generator with the same seed, so that weights hold the same numbers, in every network",
+            ("What are W1.ravel()[:3] and W2.ravel()[:3]?", "Set no seed here: whoever makes the network does, with np.random.seed."),
+            constructing(draw=lambda shape, scale: scale * np.random.default_rng(0).standard_normal(shape)),
         ),
         (
             "state",

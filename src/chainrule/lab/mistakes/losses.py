@@ -1,5 +1,9 @@
 """Mistakes in the softmax and the SVM loss."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from chainrule.functional import softmax_loss, svm_loss
@@ -48,6 +52,58 @@ def surprises(x, y):
     return np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(x)), y]
 
 
+def overflowing_softmax(x, axis=1):
+    return np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
+
+
+def overflowing(x, y):
+    return cross_entropy(overflowing_softmax(x), y)
+
+
+def logarithm_of_zero(x, y):
+    return cross_entropy(softmax(x), y)
+
+
+@dataclass(frozen=True)
+class Style:
+    """A way to write the softmax loss, right but for large scores.
+
+    Attributes
+    ----------
+    also : what to say of it beside another mistake
+    function : (x, y) -> loss, dx
+    probabilities : (x, axis) -> p
+    surprises : (x, y) -> -log p of the labels
+    """
+
+    also: str
+    function: Callable[..., Any]
+    probabilities: Callable[..., Any]
+    surprises: Callable[..., Any]
+
+
+def surprises_of(probabilities):
+    return lambda x, y: -np.log(probabilities(x)[np.arange(len(x)), y])
+
+
+FINITE = Style("", softmax_loss, softmax, surprises)
+STYLES = (
+    FINITE,
+    Style(
+        "; and a probability that rounds to 0 has the logarithm -infinite: write log p = shifted - log(sum(exp(shifted)))",
+        logarithm_of_zero,
+        softmax,
+        surprises_of(softmax),
+    ),
+    Style(
+        "; and exp overflows for scores of some 700: subtract each row's maximum first",
+        overflowing,
+        overflowing_softmax,
+        surprises_of(overflowing_softmax),
+    ),
+)
+
+
 def sums(function):
     def wrong(x, y):
         loss, dx = function(x, y)
@@ -56,21 +112,20 @@ def sums(function):
     return wrong
 
 
-def columns_reduced(dx, x, y):
-    p = softmax(x)
+def columns_reduced(p, y):
     p[:, y] -= 1
-    return p / len(x)
+    return p / len(p)
+
+
+def of_all_classes(style, x):
+    """-log p, summed over the classes, (N,)."""
+    return np.sum([style.surprises(x, np.full(len(x), c)) for c in range(x.shape[1])], axis=0)
 
 
 def label_alone(dx, x, y):
     kept = np.zeros_like(dx)
     kept[np.arange(len(x)), y] = dx[np.arange(len(x)), y]
     return kept
-
-
-def overflowing(x, y):
-    exp = np.exp(x)
-    return cross_entropy(exp / exp.sum(axis=1, keepdims=True), y)
 
 
 def shifted_by_one_number(x, y):
@@ -83,17 +138,9 @@ def shifted_by_the_columns(x, y):
     return cross_entropy(exp / exp.sum(axis=1, keepdims=True), y)
 
 
-def over_the_batch(x, y):
-    return cross_entropy(softmax(x, axis=0), y)
-
-
 def over_everything(x, y):
     exp = np.exp(x - x.max())
     return cross_entropy(exp / exp.sum(), y)
-
-
-def logarithm_of_zero(x, y):
-    return cross_entropy(softmax(x), y)
 
 
 def without_exp(x, y):
@@ -116,62 +163,151 @@ def in_float32(function):
     return wrong
 
 
-SOFTMAX = (
-    Mistake(
-        "softmax_loss",
+def without_keepdims(exp):
+    return lambda x, y: cross_entropy(exp(x) / exp(x).sum(axis=1), y)
+
+
+def maximum_without_keepdims(x, y):
+    return softmax_loss(x - x.max(axis=1), y)
+
+
+def shifting_all_in_place(x, y):
+    x -= x.max()
+    exp = np.exp(x)
+    return cross_entropy(exp / exp.sum(axis=1, keepdims=True), y)
+
+
+# (kind, sentence, hints, Style -> function)
+OF_EACH_STYLE = (
+    (
         "missing-term",
         "dx is p / N: the 1 is not subtracted at the labels, dx = (p - [class is y]) / N",
         ("In which direction should the score of the label go?", "dx[np.arange(N), y] -= 1"),
-        with_dx(softmax_loss, lambda dx, x, y: softmax(x) / len(x)),
+        lambda style: with_dx(style.function, lambda dx, x, y: style.probabilities(x) / len(x)),
     ),
-    Mistake(
-        "softmax_loss",
+    (
+        "sign",
+        "the 1 is added at the labels; it is subtracted: dx = (p - [class is y]) / N",
+        ("In which direction should the score of the label go?", "dx[np.arange(N), y] -= 1"),
+        lambda style: with_dx(style.function, lambda dx, x, y: (style.probabilities(x) + np.eye(x.shape[1], dtype=x.dtype)[y]) / len(x)),
+    ),
+    (
+        "missing-term",
+        "dx at the labels is -1 / N: p is replaced there (=); 1 has to be subtracted from it (-=)",
+        ("What is dx of a label whose probability is 1 already? It is 0.", "dx[np.arange(N), y] -= 1"),
+        lambda style: with_dx(
+            style.function, lambda dx, x, y: np.where(np.eye(x.shape[1], dtype=x.dtype)[y] > 0, -1, style.probabilities(x)) / len(x)
+        ),
+    ),
+    (
+        "scale",
+        "dx is p / N, less 1 at the labels; the 1 is divided by N, too: (p - [class is y]) / N",
+        ("Of what is dx the gradient: of the mean, or of the sum?", "First subtract 1 at the labels, then divide all of dx by N."),
+        lambda style: with_dx(style.function, lambda dx, x, y: style.probabilities(x) / len(x) - np.eye(x.shape[1], dtype=x.dtype)[y]),
+    ),
+    (
         "broadcasting",
         "dx[:, y] -= 1 takes 1 from these columns in every row; each row has one label: dx[np.arange(N), y] -= 1",
         ("How many numbers of dx does your line change?", "Index rows and columns together: np.arange(N), y."),
-        with_dx(softmax_loss, columns_reduced),
+        lambda style: with_dx(style.function, lambda dx, x, y: columns_reduced(style.probabilities(x), y)),
     ),
-    Mistake(
-        "softmax_loss",
+    (
         "missing-term",
         "dx is 0 but for the labels; the other scores have a gradient, too, p / N: raising them lowers the label's probability",
         ("Does the probability of the label depend on the other scores?", "Begin with dx = p, then subtract 1 at the labels."),
-        with_dx(softmax_loss, label_alone),
+        lambda style: with_dx(style.function, label_alone),
     ),
-    Mistake(
-        "softmax_loss",
-        "missing-term",
-        "the logarithm is missing: the loss is the mean of -log(p) at the labels, not of -p",
-        ("What is the loss of a sample whose label has probability 1? It is 0.", "loss = -np.log(p[np.arange(N), y]).mean()"),
-        with_loss(softmax_loss, lambda loss, x, y: -np.exp(-surprises(x, y)).mean()),
-    ),
-    Mistake(
-        "softmax_loss",
+    (
         "scale",
         "the loss is taken with the logarithm to base 2; it is the natural one, np.log, whose derivative dx is",
         ("Which logarithm has the derivative 1 / p?", "loss = -np.log(p[np.arange(N), y]).mean()"),
-        with_loss(softmax_loss, lambda loss, x, y: loss / np.log(2)),
+        lambda style: with_loss(style.function, lambda loss, x, y: loss / float(np.log(2))),
     ),
-    Mistake(
-        "softmax_loss",
+    (
+        "scale",
+        "the loss is taken with the logarithm to base 10; it is the natural one, np.log, whose derivative dx is",
+        ("Which logarithm has the derivative 1 / p?", "loss = -np.log(p[np.arange(N), y]).mean()"),
+        lambda style: with_loss(style.function, lambda loss, x, y: loss / float(np.log(10))),
+    ),
+    (
         "wrong-statistic",
         "the loss sums -log(p) over all classes; only the probability of the label counts",
         ("Which entry of a row of p does the cross-entropy look at?", "p[np.arange(N), y] is (N,)."),
-        with_loss(softmax_loss, lambda loss, x, y: sum(surprises(x, np.full(len(x), c)).mean() for c in range(x.shape[1]))),
+        lambda style: with_loss(style.function, lambda loss, x, y: of_all_classes(style, x).mean()),
+    ),
+    (
+        "wrong-statistic",
+        "the loss is the mean of -log(p) over all classes; only the probability of the label counts",
+        ("Which entry of a row of p does the cross-entropy look at?", "p[np.arange(N), y] is (N,)."),
+        lambda style: with_loss(style.function, lambda loss, x, y: of_all_classes(style, x).mean() / x.shape[1]),
+    ),
+    (
+        "broadcasting",
+        "p[:, y] picks the columns of all labels in every row, (N, N) numbers; each row has one label: p[np.arange(N), y]",
+        ("Which shape has p[:, y]?", "Index rows and columns together: np.arange(N), y."),
+        lambda style: with_loss(
+            style.function, lambda loss, x, y: np.mean([style.surprises(x, np.full(len(x), label)).mean() for label in y])
+        ),
+    ),
+    (
+        "scale",
+        "loss and dx are C times too small: they are divided by N * C; the loss is a mean over the batch alone",
+        ("Over how many terms does the loss take its mean?", "Divide by N, not by the number of all scores."),
+        lambda style: lambda x, y: tuple(value / x.shape[1] for value in style.function(x, y)),
+    ),
+    (
+        "scale",
+        "the loss is C times too small: it is divided by N * C; it is a mean over the batch alone",
+        ("Over how many terms does the loss take its mean?", "Divide by N, not by the number of all scores."),
+        lambda style: with_loss(style.function, lambda loss, x, y: loss / x.shape[1]),
+    ),
+)
+
+# the same, of what does not depend on how the logarithm is taken
+OF_SHIFTED_AND_NOT = (
+    (
+        "missing-term",
+        "the logarithm is missing: the loss is the mean of -log(p) at the labels, not of -p",
+        ("What is the loss of a sample whose label has probability 1? It is 0.", "loss = -np.log(p[np.arange(N), y]).mean()"),
+        lambda style: with_loss(style.function, lambda loss, x, y: -np.exp(-style.surprises(x, y)).mean()),
+    ),
+    (
+        "axis",
+        "the probabilities add up to 1 over the batch; they have to do so over the classes of each sample, axis 1",
+        ("What are the sums of the rows of p?", "exp.sum(axis=1, keepdims=True)"),
+        lambda style: lambda x, y: cross_entropy(style.probabilities(x, axis=0), y),
+    ),
+)
+
+SOFTMAX = (
+    *(
+        Mistake("softmax_loss", kind, sentence + style.also, hints, make(style))
+        for style in STYLES
+        for kind, sentence, hints, make in (*OF_EACH_STYLE, *(OF_SHIFTED_AND_NOT if style is not STYLES[1] else ()))
+    ),
+    *(
+        Mistake(
+            "softmax_loss",
+            "broadcasting",
+            f"the sum of the exponentials has shape (N,), which NumPy lines up with the columns; keep it as (N, 1){also}",
+            ("Which axis of x does an array of shape (N,) meet? The last one.", "exp.sum(axis=1, keepdims=True)"),
+            without_keepdims(exp),
+        )
+        for also, exp in (("", lambda x: np.exp(x - x.max(axis=1, keepdims=True))), (STYLES[2].also, np.exp))
     ),
     Mistake(
         "softmax_loss",
         "broadcasting",
-        "p[:, y] picks the columns of all labels in every row, (N, N) numbers; each row has one label: p[np.arange(N), y]",
-        ("Which shape has p[:, y]?", "Index rows and columns together: np.arange(N), y."),
-        with_loss(softmax_loss, lambda loss, x, y: -np.log(softmax(x))[:, y].mean()),
+        "the maximum of each row has shape (N,), which NumPy lines up with the columns; keep it as (N, 1)",
+        ("Which axis of x does an array of shape (N,) meet? The last one.", "x.max(axis=1, keepdims=True)"),
+        maximum_without_keepdims,
     ),
     Mistake(
         "softmax_loss",
-        "axis",
-        "the probabilities add up to 1 over the batch; they have to do so over the classes of each sample, axis 1",
-        ("What are the sums of the rows of p?", "exp.sum(axis=1, keepdims=True)"),
-        over_the_batch,
+        "mutation",
+        "the scores themselves are shifted (x -= ...), which the caller sees, and by the largest of the batch: take each row's own maximum",
+        ("What has x become after the call?", "shifted = x - x.max(axis=1, keepdims=True)"),
+        shifting_all_in_place,
     ),
     Mistake(
         "softmax_loss",
@@ -296,6 +432,22 @@ def label_once(dx, x, y):
     return indicator / len(x)
 
 
+def label_set(dx, x, y):
+    """-1 for the label of a sample that violates a margin."""
+    _, indicator = violations(x, y)
+    indicator[np.arange(len(x)), y] = -indicator.max(axis=1)
+    return indicator / len(x)
+
+
+def other_way_round_but_for_dx(x, y):
+    loss, dx = other_way_round(x, y)
+    return loss, -dx
+
+
+def all_slopes(dx, x, y):
+    return slopes(np.ones_like(x), y)
+
+
 def label_left_out(dx, x, y):
     return violations(x, y)[1] / len(x)
 
@@ -405,6 +557,27 @@ SVM = (
     Mistake(
         "svm_loss",
         "missing-term",
+        "dx of the label is set to -1 / N by each violated margin (=); each of them takes 1 / N more from it (-=)",
+        ("In how many terms of the sum is the label's score?", "dx[i, y[i]] -= 1 / N in the loop over the classes"),
+        with_dx(svm_loss, label_set),
+    ),
+    Mistake(
+        "svm_loss",
+        "sign",
+        "the difference is the wrong way round in the margins, x_y - x_c + 1, while dx is that of x_c - x_y + 1: write it so there, too",
+        ("What should the loss be where the label has by far the highest score?", "margins = x - x_label + 1"),
+        other_way_round_but_for_dx,
+    ),
+    Mistake(
+        "svm_loss",
+        "missing-term",
+        "dx counts margins that are met, too; only those that are violated have a slope",
+        ("Does the loss change with a score far below the label's?", "dx = (margins > 0).astype(x.dtype)"),
+        with_dx(svm_loss, all_slopes),
+    ),
+    Mistake(
+        "svm_loss",
+        "missing-term",
         "dx of the label is 0; its score is in every term, with a minus",
         ("In which direction should the score of the label go?", "dx[rows, y] = -(margins > 0).sum(axis=1)"),
         with_dx(svm_loss, label_left_out),
@@ -446,17 +619,20 @@ SVM = (
     ),
 )
 
-SOFTMAX_MUTATION = Mistake(
-    "softmax_loss",
-    "mutation",
-    "the scores themselves are shifted (x -= ...), which the caller sees; make a new array",
-    ("What has x become after the call?", "shifted = x - x.max(axis=1, keepdims=True)"),
-    shifting_in_place(softmax_loss),
+SOFTMAX_MUTATION = tuple(
+    Mistake(
+        "softmax_loss",
+        "mutation",
+        f"the scores themselves are shifted (x -= ...), which the caller sees; make a new array{style.also}",
+        ("What has x become after the call?", "shifted = x - x.max(axis=1, keepdims=True)"),
+        shifting_in_place(style.function),
+    )
+    for style in STYLES[:2]
 )
 
 COMMON = tuple(
-    Mistake(function.__name__, kind, sentence, hints, code)
-    for function in (softmax_loss, svm_loss)
+    Mistake(name, kind, sentence + also, hints, code)
+    for name, function, also in (*(("softmax_loss", style.function, style.also) for style in STYLES), ("svm_loss", svm_loss, ""))
     for kind, sentence, hints, code in (
         (
             "scale",
@@ -512,21 +688,28 @@ COMMON = tuple(
             ("Which shape has x?", "dx has a row for each sample."),
             with_dx(function, lambda dx, x, y: dx.T),
         ),
-        (
-            "dtype",
-            "loss and dx are float32 even for float64 scores, which costs the gradient checks their digits",
-            ("What is the dtype of dx?", "Leave the dtype to NumPy, or take x.dtype."),
-            in_float32(function),
-        ),
     )
 )
-PER_SAMPLE = (
+DTYPE = tuple(
     Mistake(
-        "softmax_loss",
-        "shape",
-        "the loss is one number for each sample; it has to be their mean",
-        ("Which shape has a loss?", "Take the mean over the batch."),
-        with_loss(softmax_loss, lambda loss, x, y: surprises(x, y)),
+        function.__name__,
+        "dtype",
+        "loss and dx are float32 even for float64 scores, which costs the gradient checks their digits",
+        ("What is the dtype of dx?", "Leave the dtype to NumPy, or take x.dtype."),
+        in_float32(function),
+    )
+    for function in (softmax_loss, svm_loss)
+)
+PER_SAMPLE = (
+    *(
+        Mistake(
+            "softmax_loss",
+            "shape",
+            f"the loss is one number for each sample; it has to be their mean{style.also}",
+            ("Which shape has a loss?", "Take the mean over the batch."),
+            with_loss(style.function, lambda loss, x, y, style=style: style.surprises(x, y)),
+        )
+        for style in STYLES
     ),
     Mistake(
         "svm_loss",
@@ -537,4 +720,4 @@ PER_SAMPLE = (
     ),
 )
 
-MISTAKES = (*SOFTMAX, SOFTMAX_MUTATION, *SVM, *COMMON, *PER_SAMPLE)
+MISTAKES = (*SOFTMAX, *SOFTMAX_MUTATION, *SVM, *COMMON, *DTYPE, *PER_SAMPLE)

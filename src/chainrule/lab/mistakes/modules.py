@@ -44,23 +44,12 @@ def two_layer(*, bias=(False, False), weights=he, sizes=lambda D, H, C: ((D, H),
         shapes = sizes(input_size, hidden_size, num_classes)
         network = Chain(begun([nn.Linear(*shape, bias=b) for shape, b in zip(shapes, bias, strict=False)], weights), **steps)
         if hidden:
-            network.layers = _Unregistered(network.layers)
+            layers = list(network.layers)
+            del network.layers
+            network.layers = layers
         return network.requires_grad_(learning)
 
     return make
-
-
-class _Unregistered:
-    """Layers that a module does not know of, as those in a plain list."""
-
-    def __init__(self, layers):
-        del layers
-
-    def __iter__(self):
-        return iter(())
-
-    def __len__(self):
-        return 0
 
 
 SCORES = (  # what a network with affine layers at its end may do to its scores

@@ -131,6 +131,11 @@ def forward_in_single_precision(x, pool_param):
     return out.astype(np.float32), cache
 
 
+def in_integers(x, pool_param):
+    out, cache = forward(x, pool_param)
+    return out.astype(int), cache
+
+
 FORWARD = tuple(
     Mistake("max_pool_forward_naive", kind, sentence, hints, code)
     for kind, sentence, hints, code in (
@@ -260,6 +265,12 @@ FORWARD = tuple(
             ("Which dtype has the array that out is written into?", "np.zeros(shape, x.dtype)"),
             forward_in_single_precision,
         ),
+        (
+            "dtype",
+            "out is an array of integers, which cuts off what is behind the point; expected x's dtype",
+            ("Which dtype has the array that out is written into?", "np.zeros(shape, x.dtype)"),
+            in_integers,
+        ),
     )
 )
 
@@ -277,7 +288,7 @@ def backward(dout, cache, *, share=None, start=None, keep="sum"):
     ----------
     share : (window, dout of it (N, C, 1, 1)) -> its gradient
     start : (i, j, stride, height, width) -> first row and column of the window
-    keep : the "sum" of all windows; or of the last one its maxima ("pixels"), or all its pixels ("windows")
+    keep : the "sum" of all windows; or of the last one its first maximum ("pixels"), its maxima ("maxima"), or all its pixels ("windows")
     """
     x, pool_param = cache
     height, width, stride = pool_param["pool_height"], pool_param["pool_width"], pool_param["stride"]
@@ -293,7 +304,7 @@ def backward(dout, cache, *, share=None, start=None, keep="sum"):
             elif keep == "windows":
                 dx[inside] = back
             else:
-                dx[inside] = np.where(first_maximum(window), back, dx[inside])
+                dx[inside] = np.where(maxima(window) if keep == "maxima" else first_maximum(window), back, dx[inside])
     return dx
 
 
@@ -323,6 +334,26 @@ def overwritten_pixels(dout, cache):
 
 def overwritten_windows(dout, cache):
     return backward(dout, cache, keep="windows")
+
+
+def overwritten_windows_with_a_mask(dout, cache):
+    return backward(dout, cache, share=lambda window, dout: maxima(window) * dout, keep="windows")
+
+
+def overwritten_maxima(dout, cache):
+    return backward(dout, cache, share=lambda window, dout: maxima(window) * dout, keep="maxima")
+
+
+def without_dout_with_a_mask(dout, cache):
+    return backward(dout, cache, share=lambda window, dout: maxima(window).astype(window.dtype))
+
+
+def times_the_maximum_with_a_mask(dout, cache):
+    return backward(dout, cache, share=lambda window, dout: maxima(window) * window * dout)
+
+
+def without_stride_with_a_mask(dout, cache):
+    return backward(dout, cache, share=lambda window, dout: maxima(window) * dout, start=lambda i, j, *_: (i, j))
 
 
 def spread_evenly(dout, cache):
@@ -436,6 +467,43 @@ BACKWARD = tuple(
             "every window overwrites dx at all its pixels, also with zeros; where windows overlap their shares have to be added up",
             ("What happens to the pixels that two windows have in common?", "+= where there is ="),
             overwritten_windows,
+        ),
+        (
+            "missing-term",
+            "every window overwrites dx at all its pixels, where windows overlap their shares have to be added up; "
+            "and of equal maxima all get the gradient, not the first in reading order alone",
+            ("What happens to the pixels that two windows have in common?", "+= where there is =; and np.argmax instead of a mask"),
+            overwritten_windows_with_a_mask,
+        ),
+        (
+            "missing-term",
+            "where windows overlap, a pixel that is the maximum of several has the gradient of the last one alone: add them up; "
+            "and of equal maxima all get it, not the first in reading order alone",
+            ("Of how many windows can one pixel be the maximum?", "+= where there is =; and np.argmax instead of a mask"),
+            overwritten_maxima,
+        ),
+        (
+            "missing-term",
+            "dx is 1 at every maximum; it has to be dout there: the chain rule; and only the first of equal maxima gets it",
+            ("Where does dout enter?", "dx at np.argmax of the window += dout[n, c, i, j]"),
+            without_dout_with_a_mask,
+        ),
+        (
+            "missing-term",
+            "dx is multiplied by the value of the maximum; the derivative of max(x) with respect to that x is 1; "
+            "and only the first of equal maxima gets it",
+            ("If the maximum grows by 1, by how much does out grow?", "dx at np.argmax of the window += dout[n, c, i, j]"),
+            times_the_maximum_with_a_mask,
+        ),
+        (
+            "off-by-one",
+            "the windows are at row i and column j; with a stride they are at i * stride and j * stride; "
+            "and of equal maxima all get the gradient, not the first in reading order alone",
+            (
+                "Which window has made out[n, c, 1, 0], if the stride is 2?",
+                "The same slices as in the forward pass; np.argmax, not a mask.",
+            ),
+            without_stride_with_a_mask,
         ),
         (
             "wrong-statistic",

@@ -268,6 +268,12 @@ COMPUTED = (  # mistakes that only the output shows
     ),
     (
         "shape",
+        "there is no 1 x 1 convolution on the shortcut where the numbers of channels differ, so that the paths cannot be added",
+        ("What are the shapes of the two paths if channels[-1] is not in_channels?", "nn.Conv2d(in_channels, channels[-1], 1, bias=False)"),
+        block(shortcut="never", join=lambda path, aside: aside + path),  # another message
+    ),
+    (
+        "shape",
         "the padding is 1 for every kernel; a kernel of k pixels needs k // 2 to keep the size",
         ("How many pixels does a kernel of 5 lose at each side, and one of 1?", "padding=kernel_size // 2"),
         block(padding=lambda size: 1),

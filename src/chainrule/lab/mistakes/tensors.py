@@ -255,6 +255,14 @@ def no_leaf(shape, generator=None, dtype=torch.float32):
     return torch.randn(shape, generator=generator, dtype=dtype, requires_grad=True) * math.sqrt(2 / fan_in_of(shape))
 
 
+def no_leaf_of_shape_alone(shape, generator=None, dtype=torch.float32):
+    return torch.randn(shape, requires_grad=True) * math.sqrt(2 / fan_in_of(shape))
+
+
+def no_leaf_without_the_generator(shape, generator=None, dtype=torch.float32):
+    return torch.randn(shape, dtype=dtype, requires_grad=True) * math.sqrt(2 / fan_in_of(shape))
+
+
 def uniform(shape, generator=None, dtype=torch.float32):
     return 2 * torch.rand(shape, generator=generator, dtype=dtype) - 1
 
@@ -275,6 +283,23 @@ WEIGHT = tuple(
             "the weight is a result of a computation, no leaf: it requires its gradient before it is scaled, so weight.grad stays None",
             ("What does weight.is_leaf say, and what is the leaf?", "Draw, scale, and call requires_grad_() last."),
             no_leaf,
+        ),
+        (
+            "state",
+            "the weight is a result of a computation, no leaf: it requires its gradient before it is scaled, so weight.grad stays None; "
+            "and generator and dtype are not used",
+            (
+                "What does weight.is_leaf say, and what is the leaf?",
+                "Draw with generator and dtype, scale, and call requires_grad_() last.",
+            ),
+            no_leaf_of_shape_alone,
+        ),
+        (
+            "state",
+            "the weight is a result of a computation, no leaf: it requires its gradient before it is scaled, so weight.grad stays None; "
+            "and the generator is not used",
+            ("What does weight.is_leaf say, and what is the leaf?", "Draw with the generator, scale, and call requires_grad_() last."),
+            no_leaf_without_the_generator,
         ),
         (
             "missing-term",

@@ -76,6 +76,16 @@ def weights(draw):
     return with_params(lambda params, made: {name: draw(params[name], made) for name in ("W1", "W2", "W3")})
 
 
+def with_a_seed(w, made, rng=None):
+    rng = rng or np.random.default_rng(0)
+    return (made["weight_scale"] * rng.standard_normal(w.shape)).astype(made["dtype"])
+
+
+def with_one_seed(params, made):
+    rng = np.random.default_rng(0)
+    return {name: with_a_seed(params[name], made, rng) for name in ("W1", "W2", "W3")}
+
+
 INITIAL = tuple(
     Mistake("ThreeLayerConvNet.__init__", kind, sentence, hints, code)
     for kind, sentence, hints, code in (
@@ -162,6 +172,18 @@ INITIAL = tuple(
             "the weights are drawn evenly from 0 to weight_scale; they have to be normal with mean 0",
             ("Which numbers does np.random.rand give, and which np.random.randn?", "weight_scale * np.random.randn(...)"),
             weights(lambda w, made: (made["weight_scale"] * np.random.rand(*w.shape)).astype(w.dtype)),
+        ),
+        (
+            "state",
+            "every network begins with the same numbers: a seed that is fixed inside of the constructor; a second network has other ones",
+            ("What are the weights of a second network?", "Set no seed here: whoever makes the network does, with np.random.seed."),
+            with_params(with_one_seed),
+        ),
+        (
+            "state",
+            "every weight is drawn from a new generator with the same seed, so that weights hold the same numbers, in every network",
+            ("What are W1.ravel()[:3] and W2.ravel()[:3]?", "Set no seed here: whoever makes the network does, with np.random.seed."),
+            weights(with_a_seed),
         ),
         (
             "missing-term",

@@ -1,6 +1,8 @@
 """Mistakes in the two-layer network."""
 # ruff: noqa: NPY002 - as the library's, these networks draw from NumPy's global generator
 
+from dataclasses import replace
+
 import numpy as np
 
 from chainrule.compat.hlcv.two_layernet import TwoLayerNet
@@ -30,6 +32,15 @@ def uniform(params, sizes, std):
 
 def centred_uniform(params, sizes, std):
     return {name: std * np.random.uniform(-1, 1, params[name].shape) for name in ("W1", "W2")}
+
+
+def with_one_seed(params, sizes, std):
+    rng = np.random.default_rng(0)
+    return {name: std * rng.standard_normal(params[name].shape) for name in ("W1", "W2")}
+
+
+def with_the_same_seeds(params, sizes, std):
+    return {name: std * np.random.default_rng(0).standard_normal(params[name].shape) for name in ("W1", "W2")}
 
 
 def other_default():
@@ -133,6 +144,18 @@ INIT = tuple(
             constructing(lambda params, sizes, std: {"b1": np.zeros(()), "b2": np.zeros(())}),
         ),
         (
+            "state",
+            "every network begins with the same numbers: a seed that is fixed inside of the constructor; a second network has other ones",
+            ("What are the weights of a second network?", "Set no seed here: whoever makes the network does, with np.random.seed."),
+            constructing(with_one_seed),
+        ),
+        (
+            "state",
+            "every weight is drawn from a new generator with the same seed, so that W1 and W2 hold the same numbers, in every network",
+            ("What are W1.ravel()[:3] and W2.ravel()[:3]?", "Set no seed here: whoever makes the network does, with np.random.seed."),
+            constructing(with_the_same_seeds),
+        ),
+        (
             "dtype",
             "the parameters are float32; here they are float64, for the gradient checks",
             ("What is params['W1'].dtype?", "NumPy makes float64 by itself."),
@@ -157,6 +180,10 @@ def softmax(scores, axis=1):
     return exp / exp.sum(axis=axis, keepdims=True)
 
 
+def overflowing_softmax(scores):
+    return np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+
+
 def label_probabilities(p, y):
     return p[np.arange(len(y)), y]
 
@@ -171,7 +198,12 @@ def squares(params):
     return np.sum(params["W1"] ** 2) + np.sum(params["W2"] ** 2)
 
 
-def computing(
+def computing(**steps):
+    """A class whose loss has these steps put in; they are kept, to be put into another class with others."""
+    return network(loss=loss_of(**steps), steps=steps)
+
+
+def loss_of(
     *,
     hidden=lambda X, W, b: X @ W + b,
     activation=relu,
@@ -185,7 +217,7 @@ def computing(
     penalty_slope=lambda W: 2 * W,
     gradients=lambda grads, forward: {},
 ):
-    """A class whose loss has one of its steps put in."""
+    """`TwoLayerNet.loss` with one of its steps put in."""
 
     def loss(self, X, y=None, reg=0.0):
         W1, b1, W2, b2 = (self.params[name] for name in ("W1", "b1", "W2", "b2"))
@@ -207,7 +239,7 @@ def computing(
         known = {"X": X, "before": before, "after": after, "ds": ds, "dbefore": dbefore, "reg": reg, "params": self.params}
         return value, grads | gradients(grads, known)
 
-    return network(loss=loss)
+    return loss
 
 
 def mean_biases(grads, known):
@@ -270,6 +302,37 @@ LOSS = tuple(
             "without labels the scores come back; here it is the probabilities, their softmax",
             ("What do the rows add up to?", "exp(scores) / sum(exp(scores)) along axis 1"),
             computing(without_labels=lambda p, scores: scores),
+        ),
+        (
+            "mode",
+            "without labels exp(scores) comes back, not divided by its sum over the classes; the probabilities of a sample add up to 1",
+            ("What do the rows add up to?", "exp(scores) / sum(exp(scores)) along axis 1"),
+            computing(without_labels=lambda p, scores: np.exp(scores)),
+        ),
+        (
+            "mode",
+            "without labels exp of the shifted scores comes back, not divided by its sum over the classes: "
+            "the probabilities of a sample add up to 1",
+            ("What do the rows add up to?", "exp / exp.sum(axis=1, keepdims=True)"),
+            computing(without_labels=lambda p, scores: np.exp(scores - scores.max(axis=1, keepdims=True))),
+        ),
+        (
+            "missing-term",
+            "exp(scores) is not divided by its sum over the classes, neither in what comes back nor in loss and gradients",
+            ("What do the rows of your probabilities add up to?", "exp / exp.sum(axis=1, keepdims=True)"),
+            computing(probabilities=np.exp),
+        ),
+        (
+            "missing-term",
+            "exp of the shifted scores is not divided by its sum over the classes, neither in what comes back nor in loss and gradients",
+            ("What do the rows of your probabilities add up to?", "exp / exp.sum(axis=1, keepdims=True)"),
+            computing(probabilities=lambda scores: np.exp(scores - scores.max(axis=1, keepdims=True))),
+        ),
+        (
+            "axis",
+            "exp(scores) is divided by the sum over the whole batch; it is that of each sample's classes: axis=1, keepdims=True",
+            ("What does each row of your probabilities add up to?", "exp.sum(axis=1, keepdims=True)"),
+            computing(probabilities=lambda scores: np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()),
         ),
         (
             "mode",
@@ -373,7 +436,7 @@ LOSS = tuple(
             "numerics",
             "exp overflows for scores of some 700: subtract each row's maximum first, which changes no probability",
             ("What is np.exp(1000)?", "shifted = scores - scores.max(axis=1, keepdims=True)"),
-            computing(probabilities=lambda scores: np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)),
+            computing(probabilities=overflowing_softmax),
         ),
         (
             "axis",
@@ -546,6 +609,18 @@ LOSS = tuple(
             network(loss=keeping_the_first_parameters),
         ),
     )
+)
+
+
+# what is wrong beside an exp that overflows, which many write first
+OVERFLOWING = tuple(
+    replace(
+        mistake,
+        sentence=f"{mistake.sentence}; and exp overflows for scores of some 700: subtract each row's maximum first",
+        code=computing(**mistake.code.steps, probabilities=overflowing_softmax),
+    )
+    for mistake in LOSS
+    if mistake.kind != "mode" and "probabilities" not in getattr(mistake.code, "steps", {"probabilities": None})
 )
 
 
@@ -907,4 +982,4 @@ PREDICT = tuple(
     )
 )
 
-MISTAKES = (*INIT, *LOSS, *TRAIN, *PREDICT)
+MISTAKES = (*INIT, *LOSS, *OVERFLOWING, *TRAIN, *PREDICT)

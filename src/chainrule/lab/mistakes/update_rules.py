@@ -67,10 +67,12 @@ def modifying(rule):
     return changes_dw
 
 
-def with_config_alone(rule):
+def with_config_alone(rule, error):
+    """Raises what is raised where None is taken for a dict."""
+
     def needs_config(w, dw, config=None):
         if config is None:
-            raise TypeError("'NoneType' object is not subscriptable")
+            raise error
         return rule(w, dw, config)
 
     return needs_config
@@ -99,8 +101,24 @@ def ignoring(rule, setting, default):
     return deaf
 
 
-def in_a_copy(rule):
-    return lambda w, dw, config=None: rule(w, dw, dict(config or {}))
+def giving_back(rule, *names):
+    """A config that has these entries alone."""
+
+    def gives_some(w, dw, config=None):
+        next_w, config = rule(w, dw, config)
+        return next_w, {name: config[name] for name in names}
+
+    return gives_some
+
+
+def losing(rule, *names):
+    """A new config, in which these entries are missing."""
+
+    def gives_others(w, dw, config=None):
+        next_w, config = rule(w, dw, config)
+        return next_w, {name: value for name, value in config.items() if name not in names}
+
+    return gives_others
 
 
 def forgetting(rule, *names):
@@ -126,12 +144,15 @@ def of_every_rule(function, rule, settings):
             )
             for name, default in settings.items()
         ),
-        Mistake(
-            function,
-            "state",
-            "config must hold the learning rate; if it does not, the default of the docstring holds",
-            ("What does config hold in a call that sets nothing?", f'config.get("learning_rate", {settings["learning_rate"]:g})'),
-            with_entries_alone(rule, "learning_rate"),
+        *(
+            Mistake(
+                function,
+                "state",
+                f"config must hold {name}; if it does not, the default of the docstring holds",
+                ("What does config hold in a call that sets nothing?", f'config.get("{name}", {default:g})'),
+                with_entries_alone(rule, name),
+            )
+            for name, default in settings.items()
         ),
         Mistake(
             function,
@@ -140,12 +161,21 @@ def of_every_rule(function, rule, settings):
             ("Which of your statements writes into dw? Augmented ones such as *= do.", "dw = learning_rate * dw makes a new array."),
             modifying(rule),
         ),
-        Mistake(
-            function,
-            "state",
-            "config is taken for a dict even if it is None, which is the default; begin with an empty one then",
-            ("What is config in a call of only w and dw?", "if config is None: config = {}"),
-            with_config_alone(rule),
+        *(
+            Mistake(
+                function,
+                "state",
+                "config is taken for a dict even if it is None, which is the default; begin with an empty one then",
+                ("What is config in a call of only w and dw?", "if config is None: config = {}"),
+                with_config_alone(rule, error),
+            )
+            for error in (
+                TypeError("'NoneType' object is not subscriptable"),
+                TypeError("'NoneType' object does not support item assignment"),
+                TypeError("argument of type 'NoneType' is not iterable"),
+                AttributeError("'NoneType' object has no attribute 'get'"),
+                AttributeError("'NoneType' object has no attribute 'setdefault'"),
+            )
         ),
     )
 
@@ -154,12 +184,15 @@ def of_rules_with_state(function, rule, settings, keys):
     listed = " and ".join(f'config["{key}"]' for key in keys)
     return (
         *of_every_rule(function, rule, settings),
-        Mistake(
-            function,
-            "state",
-            f"{listed} must be there already; at the first step it is not: begin with zeros like w",
-            ("What does config hold at the very first step?", f'config.get("{keys[0]}", np.zeros_like(w)), and the same for others'),
-            with_entries_alone(rule, *keys),
+        *(
+            Mistake(
+                function,
+                "state",
+                f"{listed} must be there already; at the first step it is not: begin with zeros like w",
+                ("What does config hold at the very first step?", f'config.get("{key}", np.zeros_like(w)), and the same for others'),
+                with_entries_alone(rule, key),
+            )
+            for key in keys
         ),
         Mistake(
             function,
@@ -171,9 +204,16 @@ def of_rules_with_state(function, rule, settings, keys):
         Mistake(
             function,
             "state",
-            "the state is written into a copy of config; it belongs into the very dict that was passed",
-            ("Is the dict that you return the one that you were given?", "Do not copy config; write into it."),
-            in_a_copy(rule),
+            "the config that is given back holds the state alone: the settings that were passed are gone at the next step",
+            ("What does the next step find in config?", "Write the state into the config that was passed, and give that back."),
+            giving_back(rule, *keys, *(["t"] if function == "adam" else [])),
+        ),
+        Mistake(
+            function,
+            "state",
+            "the config that is given back is an empty one: the settings and the state are gone at the next step",
+            ("What does the next step find in config?", "Write the state into the config that was passed, and give that back."),
+            giving_back(rule),
         ),
     )
 
@@ -186,6 +226,12 @@ SGD = (
     *of_every_rule("sgd", sgd, {"learning_rate": 1e-2}),
     *catalogue(
         "sgd",
+        (
+            "state",
+            "the config that is given back is an empty one: the learning rate that was passed is gone at the next step",
+            ("Which learning rate does the next step find in config?", "Give back the config that was passed."),
+            giving_back(sgd),
+        ),
         (
             "sign",
             "w moves along the gradient, uphill; the loss falls against it: w - learning_rate * dw",
@@ -505,7 +551,7 @@ ADAM = (
         ),
         (
             "state",
-            'config["t"] is not counted up for the next step: every step is corrected as if it were the first after it',
+            'config["t"] is not written back: the next step counts from the same number again, and corrects m and v as this one did',
             ("What is config['t'] after three steps?", 'config["t"] = t'),
             lambda w, dw, config=None: moments(w, dw, config, count=lambda t: (t + 1, t)),
         ),
@@ -571,6 +617,34 @@ ADAM = (
         ),
         (
             "wrong-statistic",
+            "m is a mean with beta2; beta2 belongs to the squares, in v: beta1 * m + (1 - beta1) * dw",
+            ("Which of the two means has the longer memory?", "m has beta1 (0.9), v has beta2 (0.999)."),
+            lambda w, dw, config=None: moments(w, dw, config, m=lambda m, dw, b1, b2: b2 * m + (1 - b2) * dw),
+        ),
+        (
+            "wrong-statistic",
+            "m is a mean with beta2, and is corrected with it; beta2 belongs to the squares: m has beta1 in both places",
+            ("Which of the two means has the longer memory?", "m has beta1 (0.9), v has beta2 (0.999)."),
+            lambda w, dw, config=None: moments(
+                w, dw, config, m=lambda m, dw, b1, b2: b2 * m + (1 - b2) * dw, m_hat=lambda m, b1, b2, t: m / (1 - b2**t)
+            ),
+        ),
+        (
+            "wrong-statistic",
+            "v is a mean with beta1; beta1 belongs to the gradients, in m: beta2 * v + (1 - beta2) * dw**2",
+            ("Which of the two means has the longer memory?", "m has beta1 (0.9), v has beta2 (0.999)."),
+            lambda w, dw, config=None: moments(w, dw, config, v=lambda v, dw, b1, b2, m: b1 * v + (1 - b1) * dw**2),
+        ),
+        (
+            "wrong-statistic",
+            "v is a mean with beta1, and is corrected with it; beta1 belongs to the gradients: v has beta2 in both places",
+            ("Which of the two means has the longer memory?", "m has beta1 (0.9), v has beta2 (0.999)."),
+            lambda w, dw, config=None: moments(
+                w, dw, config, v=lambda v, dw, b1, b2, m: b1 * v + (1 - b1) * dw**2, v_hat=lambda v, b1, b2, t: v / (1 - b1**t)
+            ),
+        ),
+        (
+            "wrong-statistic",
             "beta1 and beta2 are swapped: beta1 is for the gradients, beta2 for their squares",
             ("Which of the two means has the longer memory?", "m has beta1 (0.9), v has beta2 (0.999)."),
             lambda w, dw, config=None: moments(
@@ -620,6 +694,18 @@ ADAM = (
             "config keeps the corrected means; the correction is for this step alone, the next one goes on from m and v",
             ("What will the next step multiply by beta1?", "Keep m and v; use m_hat and v_hat in the step."),
             lambda w, dw, config=None: moments(w, dw, config, keep=lambda m, v, m_hat, v_hat: (m_hat, v_hat)),
+        ),
+        (
+            "state",
+            'config["m"] keeps m_hat; the correction is for this step alone, the next one goes on from m itself',
+            ("What will the next step multiply by beta1?", 'config["m"] = m; use m_hat in the step.'),
+            lambda w, dw, config=None: moments(w, dw, config, keep=lambda m, v, m_hat, v_hat: (m_hat, v)),
+        ),
+        (
+            "state",
+            'config["v"] keeps v_hat; the correction is for this step alone, the next one goes on from v itself',
+            ("What will the next step multiply by beta2?", 'config["v"] = v; use v_hat in the step.'),
+            lambda w, dw, config=None: moments(w, dw, config, keep=lambda m, v, m_hat, v_hat: (m, v_hat)),
         ),
         (
             "missing-term",
@@ -692,6 +778,24 @@ ADAM = (
             'config["v"] is kept, but config["m"] is not: the next step begins again with m = 0',
             ("Which three entries does the next step need?", 'config["m"] = m'),
             forgetting(adam, "m"),
+        ),
+        (
+            "state",
+            'config["t"] must be there already; at the first step it is not: begin with 0',
+            ("What does config hold at the very first step?", 'config.get("t", 0) + 1'),
+            with_entries_alone(adam, "t"),
+        ),
+        (
+            "state",
+            'the config that is given back has no "t": the next step begins to count anew',
+            ("Which three entries does the next step need?", "Give back m, v and t, with the settings that were passed."),
+            losing(adam, "t"),
+        ),
+        (
+            "state",
+            "the config that is given back has m and v alone: the settings that were passed and t are gone at the next step",
+            ("What does the next step find in config?", "Write the state into the config that was passed, and give that back."),
+            giving_back(adam, "m", "v"),
         ),
     ),
 )

@@ -25,6 +25,13 @@ SMALL = (
     np.array([[1.0, 0.0, 2.0], [3.0, -1.0, 0.5]]),
 )
 
+IMAGE = (
+    np.array([[[1.0, 2.0], [3.0, 4.0]]]),
+    np.array([[1.0, -1.0], [0.5, 0.0], [2.0, -1.0], [3.0, 1.0]]),
+    np.array([0.5, 1.0]),
+    np.array([[1.0, 2.0]]),
+)
+
 
 def transposed(x, *others):
     """x with the same numbers, but in the order of its transpose in memory."""
@@ -51,6 +58,20 @@ def probes(ask, name):
     """The same inputs for both ways."""
     return (
         Probe("2 samples of 2 numbers, 3 outputs", ask(name, *SMALL), {"N": 2, "D": 2, "M": 3}),
+        Probe(
+            "2 images of shape (1, 2)",
+            ask(name, SMALL[0].reshape(2, 1, 2), *SMALL[1:]),
+            {"N": 2, "D": 2, "M": 3},
+            "where a sample has several axes",
+            "shape",
+        ),
+        Probe(
+            "an image of shape (2, 2)",
+            ask(name, *IMAGE),
+            {"N": 1, "D": 4, "M": 2},
+            "where a sample has several axes",
+            "shape",
+        ),
         Probe("5 samples of 4 numbers, 3 outputs", ask(name, *inputs(5, 4, 3)), {"N": 5, "D": 4, "M": 3}),
         Probe("3 samples of 7 numbers, 2 outputs", ask(name, *inputs(3, 7, 2, 1)), {"N": 3, "D": 7, "M": 2}),
         Probe("as many samples as numbers and outputs", ask(name, *inputs(4, 4, 4, 2)), {"N": 4, "D": 4, "M": 4}),

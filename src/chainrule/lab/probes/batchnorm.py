@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.lab.probing import Probe, pair, results
+from chainrule.lab.probing import Chain, Probe, pair, results
 
 __all__ = ["CHAINS", "PROBES"]
 
@@ -16,7 +16,17 @@ def inputs(N, D, seed=0, dtype: type = np.float64, offset=2.0):
     return tuple(array.astype(dtype) for array in (x, gamma, beta, rng.standard_normal((N, D))))
 
 
-SMALL = np.array([[1.0, 2.0], [3.0, 8.0]]), np.array([2.0, 3.0]), np.array([0.5, -1.0]), np.array([[1.0, 0.0], [0.5, 2.0]])
+# three samples: of two, one goes up as the other goes down, and dx is 0 whatever dout is; the variances are 2 and 6
+SMALL = (
+    np.array([[1.0, 2.0], [1.0, 8.0], [4.0, 5.0]]),
+    np.array([2.0, 3.0]),
+    np.array([0.5, -1.0]),
+    np.array([[1.0, 0.0], [0.5, 2.0], [-1.0, 1.0]]),
+)
+
+
+SMALL_AVERAGES = {"running_mean": np.array([1.0, 3.0]), "running_var": np.array([4.0, 0.25])}
+AVERAGES = {"running_mean": np.array([1.0, 0.5, 2.0]), "running_var": np.array([4.0, 0.3, 1.5])}
 
 
 def forward(x, gamma, beta, **bn_param):
@@ -55,16 +65,22 @@ def backward(name, x, gamma, beta, dout, **bn_param):
 
 
 def backward_probes(name):
-    averages = {"running_mean": np.array([1.0, 0.5, 2.0]), "running_var": np.array([4.0, 0.3, 1.5])}
     return (
-        Probe("2 samples of 2 features", backward(name, *SMALL), {"N": 2, "D": 2}),
+        Probe("3 samples of 2 features", backward(name, *SMALL), {"N": 3, "D": 2}),
+        Probe(
+            "3 samples, after a forward pass in mode 'test'",
+            backward(name, *SMALL, mode="test", **SMALL_AVERAGES),
+            {"N": 3, "D": 2},
+            "after a forward pass in mode 'test', where mean and variance are constants",
+            "mode",
+        ),
         Probe("5 samples of 3 features", backward(name, *inputs(5, 3)), {"N": 5, "D": 3}),
         Probe("3 samples of 7 features", backward(name, *inputs(3, 7, 1)), {"N": 3, "D": 7}),
         Probe("as many samples as features", backward(name, *inputs(4, 4, 2)), {"N": 4, "D": 4}),
         Probe("eps = 0.5", backward(name, *inputs(5, 3), eps=0.5), {"N": 5, "D": 3}, "where eps is not small", "missing-term"),
         Probe(
             "after a forward pass in mode 'test'",
-            backward(name, *inputs(5, 3), mode="test", **averages),
+            backward(name, *inputs(5, 3), mode="test", **AVERAGES),
             {"N": 5, "D": 3},
             "after a forward pass in mode 'test', where mean and variance are constants",
             "mode",
@@ -73,11 +89,17 @@ def backward_probes(name):
     )
 
 
-AVERAGES = {"running_mean": np.array([1.0, 0.5, 2.0]), "running_var": np.array([4.0, 0.3, 1.5])}
-
 PROBES = {
     "batchnorm_forward": (
-        Probe("2 samples of 2 features", forward(*SMALL[:3], mode="train"), {"N": 2, "D": 2}),
+        Probe("3 samples of 2 features", forward(*SMALL[:3], mode="train"), {"N": 3, "D": 2}),
+        Probe("3 samples in mode 'test'", forward(*SMALL[:3], mode="test", **SMALL_AVERAGES), {"N": 3, "D": 2}, "in mode 'test'", "mode"),
+        Probe(
+            "3 samples, running averages so far, momentum 0.5",
+            forward(*SMALL[:3], mode="train", momentum=0.5, **SMALL_AVERAGES),
+            {"N": 3, "D": 2},
+            "where there are running averages already",
+            "state",
+        ),
         Probe("5 samples of 3 features", forward(*inputs(5, 3)[:3], mode="train"), {"N": 5, "D": 3}),
         Probe("3 samples of 7 features", forward(*inputs(3, 7, 1)[:3], mode="train"), {"N": 3, "D": 7}),
         Probe("as many samples as features", forward(*inputs(4, 4, 2)[:3], mode="train"), {"N": 4, "D": 4}),
@@ -100,7 +122,6 @@ PROBES = {
 
 
 def forward_chain():
-    """On the way of `batchnorm_forward`, for the probe "2 samples of 2 features"."""
     x, gamma, _, _ = SMALL
     mean, var = x.mean(axis=0), x.var(axis=0)
     std = np.sqrt(var + 1e-5)
@@ -108,4 +129,22 @@ def forward_chain():
     return {"mean": mean, "variance": var, "std": std, "x_hat": x_hat, "gamma * x_hat": gamma * x_hat}
 
 
-CHAINS = {"batchnorm_forward": ("2 samples of 2 features", forward_chain)}
+def backward_chain():
+    x, gamma, _, dout = SMALL
+    steps = forward_chain()
+    dx_hat = dout * gamma
+    dvar = -0.5 * (dx_hat * (x - steps["mean"])).sum(axis=0) / steps["std"] ** 3
+    return {"dx_hat": dx_hat, "gradient of the variance": dvar, "gradient of the mean": -dx_hat.sum(axis=0) / steps["std"]}
+
+
+def formula_chain():
+    _, gamma, _, dout = SMALL
+    dx_hat, x_hat = dout * gamma, forward_chain()["x_hat"]
+    return {"dx_hat": dx_hat, "mean of dx_hat": dx_hat.mean(axis=0), "mean of dx_hat * x_hat": (dx_hat * x_hat).mean(axis=0)}
+
+
+CHAINS = {
+    "batchnorm_forward": (Chain("3 samples of 2 features", "out", forward_chain),),
+    "batchnorm_backward": (Chain("3 samples of 2 features", "dx", backward_chain),),
+    "batchnorm_backward_alt": (Chain("3 samples of 2 features", "dx", formula_chain),),
+}

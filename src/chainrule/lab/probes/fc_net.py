@@ -8,10 +8,10 @@ import numpy as np
 from chainrule.lab.probes.two_layernet import (
     SMALL,
     SMALL_DATA,
-    SMALL_TITLE,
     about_bias,
     about_weights,
     data,
+    drawn_anew,
     entries,
     loss_and_gradients,
     put,
@@ -63,6 +63,13 @@ def defaults(functions):
     return about_weights("W1", params["W1"], 1e-2) | {"shape of W2": np.shape(params["W2"])}
 
 
+def two_networks(functions):
+    np.random.seed(0)  # noqa: NPY002
+    first, second = (functions.FullyConnectedNet([3, 3], input_dim=3, num_classes=3, weight_scale=1.0).params for _ in range(2))
+    entries("params", first, ("W1", "W2", "W3"))
+    return drawn_anew(first, second, ("W1", "W2", "W3"))
+
+
 def parameter_types(functions):
     params = functions.FullyConnectedNet([5, 3], input_dim=4, num_classes=2, dtype=np.float64).params
     return {f"float64 {name}": np.asarray(value).dtype == np.float64 for name, value in params.items()}
@@ -112,12 +119,13 @@ PROBES = {
         Probe("three hidden layers: 150 - 250 - 200 - 300 - 220, weight_scale 2", constructed((150, 250, 200, 300, 220), 2.0)),
         Probe("no hidden layer: 250 - 200", constructed((250, 200), 0.5), {}, "without hidden layers", "shape"),
         Probe("all arguments but hidden_dims left out", defaults, {}, "where the defaults count", "scale"),
+        Probe("two networks, one made after the other", two_networks, {}, "where a second network is made", "state"),
         Probe("the dtypes", parameter_types, {}, "in the dtypes", "dtype"),
     ),
     "FullyConnectedNet.loss": (
-        Probe(f"the scores of {SMALL_TITLE}", scores(SMALL, SMALL_DATA[0]), {"N": 2}, "without labels", "mode"),
-        Probe(f"the loss of {SMALL_TITLE}, y [0, 1]", loss(SMALL, *SMALL_DATA), {"N": 2}),
-        Probe(f"the loss of {SMALL_TITLE}, y [0, 1], reg 0.1", loss(SMALL, *SMALL_DATA, 0.1), {"N": 2}, "with reg", "missing-term"),
+        Probe("scores of 2 samples of 2 numbers", scores(SMALL, SMALL_DATA[0]), {"N": 2}, "without labels", "mode"),
+        Probe("2 samples of 2 numbers", loss(SMALL, *SMALL_DATA), {"N": 2}),
+        Probe("2 samples of 2 numbers, reg 0.1", loss(SMALL, *SMALL_DATA, 0.1), {"N": 2}, "with reg", "missing-term"),
         Probe("two hidden layers, 5 samples", loss(parameters(4, 6, 5, 3), *data(5, 4, 3)), {"N": 5, "L": 3}),
         Probe(
             "two hidden layers, 5 samples, reg 3", loss(parameters(4, 6, 5, 3), *data(5, 4, 3), 3.0), {"N": 5}, "with reg", "missing-term"

@@ -2,10 +2,18 @@
 
 import numpy as np
 
-from chainrule.lab.probes.batchnorm import SMALL, inputs
-from chainrule.lab.probing import Probe, pair, results
+from chainrule.lab.probes.batchnorm import inputs
+from chainrule.lab.probing import Chain, Probe, pair, results
 
 __all__ = ["CHAINS", "PROBES"]
+
+# three features: of two, one goes up as the other goes down, and dx is 0 whatever dout is; the variances are 2 and 6
+SMALL = (
+    np.array([[1.0, 1.0, 4.0], [2.0, 8.0, 5.0]]),
+    np.array([2.0, 3.0, 1.5]),
+    np.array([0.5, -1.0, 2.0]),
+    np.array([[1.0, 0.5, -1.0], [0.0, 2.0, 1.0]]),
+)
 
 
 def forward(x, gamma, beta, **ln_param):
@@ -25,7 +33,7 @@ def backward(x, gamma, beta, dout, **ln_param):
 
 PROBES = {
     "layernorm_forward": (
-        Probe("2 samples of 2 features", forward(*SMALL[:3]), {"N": 2, "D": 2}),
+        Probe("2 samples of 3 features", forward(*SMALL[:3]), {"N": 2, "D": 3}),
         Probe("5 samples of 3 features", forward(*inputs(5, 3)[:3]), {"N": 5, "D": 3}),
         Probe("3 samples of 7 features", forward(*inputs(3, 7, 1)[:3]), {"N": 3, "D": 7}),
         Probe("as many samples as features", forward(*inputs(4, 4, 2)[:3]), {"N": 4, "D": 4}),
@@ -41,7 +49,7 @@ PROBES = {
         Probe("float32", forward(*inputs(6, 3, dtype=np.float32)[:3]), {"N": 6, "D": 3}, "in float32", "dtype"),
     ),
     "layernorm_backward": (
-        Probe("2 samples of 2 features", backward(*SMALL), {"N": 2, "D": 2}),
+        Probe("2 samples of 3 features", backward(*SMALL), {"N": 2, "D": 3}),
         Probe("5 samples of 3 features", backward(*inputs(5, 3)), {"N": 5, "D": 3}),
         Probe("3 samples of 7 features", backward(*inputs(3, 7, 1)), {"N": 3, "D": 7}),
         Probe("as many samples as features", backward(*inputs(4, 4, 2)), {"N": 4, "D": 4}),
@@ -53,7 +61,6 @@ PROBES = {
 
 
 def forward_chain():
-    """On the way of `layernorm_forward`, for the probe "2 samples of 2 features"."""
     x, gamma, _, _ = SMALL
     mean, var = x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True)
     std = np.sqrt(var + 1e-5)
@@ -61,4 +68,13 @@ def forward_chain():
     return {"mean": mean, "variance": var, "std": std, "x_hat": x_hat, "gamma * x_hat": gamma * x_hat}
 
 
-CHAINS = {"layernorm_forward": ("2 samples of 2 features", forward_chain)}
+def backward_chain():
+    _, gamma, _, dout = SMALL
+    dx_hat, x_hat = dout * gamma, forward_chain()["x_hat"]
+    return {"dx_hat": dx_hat, "mean of dx_hat": dx_hat.mean(axis=1), "mean of dx_hat * x_hat": (dx_hat * x_hat).mean(axis=1)}
+
+
+CHAINS = {
+    "layernorm_forward": (Chain("2 samples of 3 features", "out", forward_chain),),
+    "layernorm_backward": (Chain("2 samples of 3 features", "dx", backward_chain),),
+}

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.lab.probing import Probe, results
+from chainrule.lab.probing import Chain, Probe, results
 
-__all__ = ["PROBES"]
+__all__ = ["CHAINS", "PROBES"]
 
 
 def inputs(N, C, seed=0, dtype: Any = np.float64):
@@ -59,3 +59,21 @@ PROBES = {
         Probe("all margins met", loss("svm_loss", *MET), {"N": 2, "C": 3}, "where all margins are met", "missing-term"),
     ),
 }
+
+
+def probabilities():
+    exp = np.exp(SMALL[0])
+    return exp / exp.sum(axis=1, keepdims=True)
+
+
+def loss_chain():
+    p, y = probabilities(), SMALL[1]
+    return {"probabilities": p, "probability of each label": p[[0, 1], y], "loss of each sample": -np.log(p[[0, 1], y])}
+
+
+def gradient_chain():
+    p, y = probabilities(), SMALL[1]
+    return {"probabilities": p, "probabilities, less 1 at the labels": p - np.eye(3)[y]}
+
+
+CHAINS = {"softmax_loss": (Chain("2 samples of 3 classes", "loss", loss_chain), Chain("2 samples of 3 classes", "dx", gradient_chain))}

@@ -16,12 +16,20 @@ def inputs(N, C, H, W, seed=0, dtype: type = np.float64):
     return tuple(array.astype(dtype) for array in (x, gamma, beta, rng.standard_normal((N, C, H, W))))
 
 
+# three pixels: of two, one goes up as the other goes down, and dx is 0 whatever dout is; the variances are 2 and 6
 SMALL = (
-    np.array([[[1.0, 3.0]], [[2.0, 8.0]]]).reshape(1, 2, 1, 2),
+    np.array([[1.0, 1.0, 4.0], [2.0, 8.0, 5.0]]).reshape(1, 2, 1, 3),
     np.array([2.0, 3.0]),
     np.array([0.5, -1.0]),
-    np.array([[[1.0, 0.5]], [[0.0, 2.0]]]).reshape(1, 2, 1, 2),
+    np.array([[1.0, 0.5, -1.0], [0.0, 2.0, 1.0]]).reshape(1, 2, 1, 3),
 )
+SQUARES = (  # an image of 2 x 2, and two of them, with the same gamma and beta
+    np.array([[1.0, 1.0, 4.0, 6.0], [2.0, 8.0, 5.0, 1.0]]).reshape(1, 2, 2, 2),
+    *SMALL[1:3],
+    np.array([[1.0, 0.5, -1.0, 3.0], [0.0, 2.0, 1.0, -2.0]]).reshape(1, 2, 2, 2),
+)
+TWO_IMAGES = SQUARES[0].reshape(2, 2, 1, 2), *SMALL[1:3], SQUARES[3].reshape(2, 2, 1, 2)
+SMALL_AVERAGES = {"running_mean": np.array([1.0, 3.0]), "running_var": np.array([4.0, 0.25])}
 AVERAGES = {"running_mean": np.array([1.0, 0.5, 2.0]), "running_var": np.array([4.0, 0.3, 1.5])}
 
 
@@ -64,11 +72,14 @@ def turned(x, *others):
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2), *others
 
 
-def probes(observe, **mode):
-    """Those that forward and backward pass have in common."""
+def probes(observe, *more, **mode):
+    """Those that forward and backward pass have in common, and `more` of the small ones."""
     eps = "where eps is not small", "missing-term"
     return (
-        probe("one image of 2 channels and 1 x 2 pixels", observe, SMALL, **mode),
+        probe("one image of 2 channels and 1 x 3 pixels", observe, SMALL, **mode),
+        probe("one image of 2 channels and 2 x 2 pixels", observe, SQUARES, **mode),
+        probe("2 images of 2 channels and 1 x 2 pixels", observe, TWO_IMAGES, **mode),
+        *more,
         probe("4 images of 3 channels, 2 x 5 pixels", observe, inputs(4, 3, 2, 5), **mode),
         probe("2 images of 5 channels, 4 x 3 pixels", observe, inputs(2, 5, 4, 3, 1), **mode),
         probe("as many channels as images, rows and columns", observe, inputs(3, 3, 3, 3, 2), **mode),
@@ -80,25 +91,35 @@ def probes(observe, **mode):
 
 
 TEST_MODE = "after a forward pass in mode 'test', where mean and variance are constants", "mode"
+IN_TEST_MODE = "in mode 'test'", "mode"
+GOING_ON = "where there are running averages already", "state"
 PROBES = {
     "spatial_batchnorm_forward": (
-        *probes(forward, mode="train"),
+        *probes(
+            forward,
+            probe("one image in mode 'test'", forward, SMALL, *IN_TEST_MODE, mode="test", **SMALL_AVERAGES),
+            probe(
+                "one image, running averages so far, momentum 0.5", forward, SMALL, *GOING_ON, mode="train", momentum=0.5, **SMALL_AVERAGES
+            ),
+            mode="train",
+        ),
         probe(
             "running averages so far, momentum 0.7",
             forward,
             inputs(4, 3, 2, 5),
-            "where there are running averages already",
-            "state",
+            *GOING_ON,
             mode="train",
             momentum=0.7,
             **AVERAGES,
         ),
         Probe("two batches, then mode 'test'", two_batches, {"N": 4, "C": 3}, "from the second batch on", "state"),
-        probe("mode 'test'", forward, inputs(4, 3, 2, 5), "in mode 'test'", "mode", mode="test", **AVERAGES),
-        probe("one image in mode 'test'", forward, inputs(1, 3, 2, 4), "in mode 'test'", "mode", mode="test", **AVERAGES),
+        probe("mode 'test'", forward, inputs(4, 3, 2, 5), *IN_TEST_MODE, mode="test", **AVERAGES),
+        probe("one image of 3 channels in mode 'test'", forward, inputs(1, 3, 2, 4), *IN_TEST_MODE, mode="test", **AVERAGES),
     ),
     "spatial_batchnorm_backward": (
-        *probes(backward),
+        *probes(
+            backward, probe("one image, after a forward pass in mode 'test'", backward, SMALL, *TEST_MODE, mode="test", **SMALL_AVERAGES)
+        ),
         probe("after a forward pass in mode 'test'", backward, inputs(4, 3, 2, 5), *TEST_MODE, mode="test", **AVERAGES),
     ),
 }

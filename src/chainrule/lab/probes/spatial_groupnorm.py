@@ -31,10 +31,25 @@ def backward(x, gamma, beta, dout, G, **gn_param):
 
 
 SMALL = (
-    np.array([1.0, 3.0, 2.0, 8.0]).reshape(1, 4, 1, 1),
+    np.array([[1.0, 3.0], [2.0, 6.0], [2.0, 8.0], [5.0, 5.0]]).reshape(1, 4, 1, 2),
     np.array([2.0, 3.0, 1.0, 2.0]).reshape(1, 4, 1, 1),
     np.array([0.5, -1.0, 2.0, 0.0]).reshape(1, 4, 1, 1),
-    np.array([1.0, 0.5, 0.0, 2.0]).reshape(1, 4, 1, 1),
+    np.array([[1.0, 0.5], [0.0, 2.0], [-1.0, 1.0], [0.5, 3.0]]).reshape(1, 4, 1, 2),
+)
+
+TWO_IMAGES = (
+    np.concatenate([SMALL[0], SMALL[0][:, ::-1, :, ::-1] + np.arange(1.0, 9.0).reshape(1, 4, 1, 2)]),
+    *SMALL[1:3],
+    np.concatenate([SMALL[3], SMALL[3][:, ::-1]]),
+)
+PIXEL = tuple(
+    np.array(values).reshape(1, 6, 1, 1)
+    for values in (
+        [1.0, 1.0, 4.0, 2.0, 8.0, 5.0],
+        [2.0, 3.0, 1.5, 1.0, 2.0, 0.5],
+        [0.5, -1.0, 2.0, 0.0, 1.0, -2.0],
+        [1.0, 0.5, -1.0, 0.0, 2.0, 1.0],
+    )
 )
 
 
@@ -49,7 +64,9 @@ def probes(observe):
     x, *others = inputs(2, 6, 3, 4, seed=5)
     turned = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2), *others
     return (
-        probe("one image of 4 channels and one pixel, 2 groups", SMALL, 2),
+        probe("one image of 4 channels and 1 x 2 pixels, 2 groups", SMALL, 2),
+        probe("2 images of 4 channels and 1 x 2 pixels, 2 groups", TWO_IMAGES, 2),
+        probe("one image of 6 channels and one pixel, 2 groups", PIXEL, 2),
         probe("2 images of 6 channels, 3 groups", inputs(2, 6, 4, 5), 3),
         probe("3 images of 6 channels, 2 groups", inputs(3, 6, 2, 5, seed=1), 2),
         probe("4 images of 4 channels and 4 x 4 pixels, 2 groups", inputs(4, 4, 4, 4, seed=2), 2),

@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.lab.probing import Probe, results
 
-__all__ = ["PROBES", "draws", "returned_loss", "rounded_std", "scores_and_gradients", "tensor"]
+__all__ = ["PROBES", "SMALL", "draws", "returned_loss", "rounded_std", "scores_and_gradients", "tensor"]
 
 
 def tensor(array, *, learned=False, dtype="float32"):
@@ -59,8 +59,8 @@ def convnet(N, H, W, F1, F2, C, seed=0):
 
 
 def rounded_std(weight):
-    """The standard deviation to the nearest quarter of a power of two: what chance adds is far less."""
-    std = float(weight.detach().std())
+    """The standard deviation of a tensor or an array, to the nearest quarter of a power of two: what chance adds is far less."""
+    std = float((weight.detach() if hasattr(weight, "detach") else weight).std())
     return 2 ** (round(4 * np.log2(std)) / 4) if std > 0 else 0.0
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.lab.probes.two_layernet import drawn_anew, entries
 from chainrule.lab.probing import ContractError, Probe, results
 
 __all__ = ["PROBES"]
@@ -37,6 +38,13 @@ def initial(**options):
         return seen
 
     return observed
+
+
+def two_networks(functions):
+    np.random.seed(0)
+    made = (functions.ThreeLayerConvNet(input_dim=(1, 4, 4), num_filters=2, filter_size=3, hidden_dim=3, num_classes=3) for _ in range(2))
+    first, second = (entries("params", model.params, NAMES[::2]) for model in made)
+    return drawn_anew(first, second, tuple(first))
 
 
 def network(functions, image, filters, size, hidden, classes, reg, dtype, seed):
@@ -106,6 +114,7 @@ PROBES = {
             initial(input_dim=(3, 8, 6), num_filters=8, filter_size=5, hidden_dim=60, num_classes=9, weight_scale=1e-2, reg=0.25),
         ),
         Probe("the defaults, for images of 8 x 8 pixels", initial(input_dim=(3, 8, 8))),
+        Probe("two networks, one made after the other", two_networks, {}, "where a second network is made", "state"),
         Probe(
             "images with an odd number of rows, float64",
             initial(input_dim=(2, 7, 11), num_filters=30, filter_size=3, hidden_dim=50, num_classes=12, weight_scale=0.5, dtype=np.float64),

@@ -1,4 +1,4 @@
-"""Probes of the update rules: single steps, several in a row, and what they leave in config."""
+"""Probes of the update rules: single steps, several in a row, and the state in the config that they give back."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from chainrule.lab.probing import ContractError, Probe, results
 
 __all__ = ["PROBES"]
 
-W, DW = np.array([1.0, 2.0]), np.array([0.5, -2.0])
+W, DW, SECOND_DW = np.array([1.0, 2.0]), np.array([0.5, -2.0]), np.array([1.0, 1.5])
 STATE = {"sgd": (), "sgd_momentum": ("velocity",), "rmsprop": ("cache",), "adam": ("m", "v", "t")}
 
 
@@ -24,18 +24,23 @@ def step(functions, rule, w, dw, *config):
     return np.array(got["next_w"]), got["config"]
 
 
+def state_of(rule, w, config):
+    """What the rule keeps for the next step; an entry that is not there counts as the 0 that the next step begins with."""
+    return {f'config["{name}"]': config.get(name, 0 if name == "t" else np.zeros_like(w)) for name in STATE[rule]}
+
+
 def in_a_row(rule, w, gradients, config, rates=()):
-    """Steps that all pass the same dict: the state has to be in it."""
+    """Steps, each with the config that the one before gave back: the passed dict or a new one, the settings and the state are in it."""
 
     def observed(functions):
-        passed = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in config.items()}
+        current = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in config.items()}
         next_w, seen = w, {}
         for number, dw in enumerate(gradients, 1):
             if rates:
-                passed["learning_rate"] = rates[number - 1]
-            next_w, _ = step(functions, rule, next_w, dw, passed)
+                current["learning_rate"] = rates[number - 1]
+            next_w, current = step(functions, rule, next_w, dw, current)
             seen["next_w" if len(gradients) == 1 else f"next_w of step {number}"] = next_w
-        return seen | {f'config["{name}"]': passed.get(name) for name in STATE[rule]}
+        return seen | state_of(rule, w, current)
 
     return observed
 
@@ -75,10 +80,12 @@ def probes(rule, first, given, *more):
     transposed, gradients = parameters((4, 3), 2, 5)
     return (
         Probe("one step on 2 parameters", in_a_row(rule, W, [DW], first)),
+        Probe("two steps on 2 parameters", in_a_row(rule, W, [DW, SECOND_DW], state(2))),
+        Probe("two steps on 2 parameters, with the default settings", in_a_row(rule, W, [DW, SECOND_DW], {})),
         Probe("a matrix of 3 x 4 parameters", in_a_row(rule, *parameters((3, 4), 1, 1), state((3, 4))), {"3": 3, "4": 4}),
         Probe("as many rows as columns, two steps", in_a_row(rule, *parameters((3, 3), 2, 2), state((3, 3)))),
         Probe("three steps on a vector, with the default settings", in_a_row(rule, *parameters(5, 3, 3), {})),
-        Probe("three steps without a config", without_config(rule, *parameters((2, 3), 3, 4)), {}, "where no config is passed", "state"),
+        Probe("three steps without a config", without_config(rule, W, [DW, SECOND_DW, -DW]), {}, "where no config is passed", "state"),
         Probe(
             "parameters that are not contiguous in memory",
             in_a_row(rule, transposed.T, [dw.T for dw in gradients], state((3, 4))),

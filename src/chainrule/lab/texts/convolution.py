@@ -39,7 +39,7 @@ from chainrule import data, kernels
 from chainrule.lab.notebook import check
 from chainrule.verification import numerical_gradient_array, relative_error
 
-DATA = "digits"  # or "cifar10", if it is on this machine
+DATA = "digits"  # or "cifar10" (some 4 minutes), once `chainrule data get cifar10` has fetched it
 
 plt.rcParams["figure.dpi"] = 80
 
@@ -473,19 +473,18 @@ for title, dx in (("batch norm", dx_batch), ("group norm", dx_group)):
 #
 # **Question 6.** Batch norm of images and batch norm of an affine layer both take mean and variance of a batch of N
 # images. Which of the two copes better with N = 2, and why? Why is it still worse than with N = 64?
-#
+# %% [markdown] tags=["answer"]
+# The one of images: its mean is over $2HW$ numbers, that of the affine layer over 2. The pixels of one image are alike,
+# though; they count for much fewer independent samples than $HW$, so that more images still make better statistics.
+# %% [markdown]
 # **Question 7.** A network with batch norm runs on one image at a time when it is used. Which numbers does it need for
 # this that group norm does not?
-#
+# %% [markdown] tags=["answer"]
+# The running averages of mean and variance, one of each for each channel.
+# %% [markdown]
 # **Question 8.** Which of these can replace a convolution's bias: the `beta` of a batch norm directly behind it, that
 # of a group norm with G = 1?
 # %% [markdown] tags=["answer"]
-# 6. The one of images: its mean is over $2HW$ numbers, that of the affine layer over 2. The pixels of one image are
-#    alike, though; they count for much fewer independent samples than $HW$, so that more images still make better
-#    statistics.
-#
-# 7. The running averages of mean and variance, one of each for each channel.
-#
-# 8. Batch norm takes the mean of each channel off, and any bias with it, so `beta` replaces it. Group norm with G = 1
-#    takes one mean off for all channels: biases that differ from channel to channel stay in x_hat and change the
-#    deviation, so `beta` does not replace them exactly.
+# Batch norm takes the mean of each channel off, and any bias with it, so `beta` replaces it. Group norm with G = 1 takes
+# one mean off for all channels: biases that differ from channel to channel stay in x_hat and change the deviation, so
+# `beta` does not replace them exactly.

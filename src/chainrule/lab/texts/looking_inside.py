@@ -26,6 +26,7 @@ from torch import nn
 from chainrule.lab.notebook import check
 
 NETWORK = "digits"  # trained here in seconds; or "squeezenet1_1", trained on ImageNet, whose weights are fetched once (5 MB)
+WEIGHTS = None  # where they cannot be fetched: the path of squeezenet1_1-b8a52dc0.pth, got by other means, for example "Downloads/..."
 
 # %% [markdown]
 # ## The network
@@ -66,7 +67,7 @@ def imagenet_network():
 
     from chainrule.visualization import load_network
 
-    network = load_network("squeezenet1_1", engine="torch")
+    network = load_network("squeezenet1_1", engine="torch", weights=WEIGHTS)
     X = torch.cat([torch.from_numpy(network.prepare(image)) for image in load_sample_images().images])
     with torch.no_grad():
         y = network.module(X).argmax(1)  # what it takes them for
@@ -197,7 +198,7 @@ print(f"length of the difference {float(difference.norm()):.2f}, of the image {f
 # On ImageNet nobody sees the change: it is spread over 150,000 numbers. A digit of 8 x 8 has 64, so the change is
 # easier to see; still it is not the stroke of another digit.
 #
-# How many steps does each pair of digits take?
+# How far is it from each of the digits to each class? The picture shows the length of the difference.
 
 # %%
 if NETWORK == "digits":

@@ -26,7 +26,7 @@ from chainrule.functional import adam, affine_backward, affine_forward, relu_bac
 from chainrule.lab.notebook import check
 from chainrule.verification import numerical_gradient_array, relative_error
 
-DATA = "digits"  # or "cifar10"; get it once with `chainrule data get cifar10`
+DATA = "digits"  # or "cifar10" (some 5 minutes), once `chainrule data get cifar10` has fetched it
 
 # %% [markdown]
 # ## Batch normalization, forwards
@@ -109,7 +109,8 @@ print(f"means {tested.mean(axis=0).round(3)}   deviations {tested.std(axis=0).ro
 check("batchnorm_backward")
 
 # %% [markdown]
-# The same by central differences, with a `dout` that is random: a `dout` of ones would hide every mistake, as then `dx` is 0.
+# The same by central differences, with a `dout` that is random. The columns of x_hat sum to 0 whatever x is, so that with a `dout` of ones
+# the right `dx` is 0, and so is many a wrong one: a missing $1 / s$, or the way through the variance left out, would not be seen.
 
 # %%
 x, dout = rng.normal(5, 12, (4, 5)), rng.normal(size=(4, 5))

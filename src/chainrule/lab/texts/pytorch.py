@@ -29,7 +29,7 @@ from torch import nn
 from chainrule.data import batches, load
 from chainrule.lab.notebook import check
 
-DATA = "digits"  # or "cifar10", which takes its files (chainrule data get cifar10) and some minutes more
+DATA = "digits"  # or "cifar10" (some minutes), once `chainrule data get cifar10` has fetched it
 data = load(DATA, limit=None if DATA == "digits" else 5000)
 CHANNELS, SIDE, _ = data.train.images.shape[1:]
 torch.manual_seed(0)
@@ -212,13 +212,14 @@ plt.show()
 # it holds.
 
 # %% [markdown]
-# **Question 3.** With which initial loss should a network of ten classes begin, and why do the curves above begin above it?
+# **Question 3.** Which loss has a network that gives equal scores to ten classes? The network above, untrained, has a loss between 2.6 and
+# 3.3: why more than that? And why do the curves begin below it all the same?
 
 # %% [markdown] tags=["answer"]
 # **Answer.** With equal scores every class has probability 1/10, so the loss is $\ln 10 = 2.303$. He's weights are made
 # to keep the variance of the values, in the last layer as well: the scores begin with a spread of about one, some of
-# them in favour of wrong classes, which costs more than knowing nothing. And the first point of each curve is already a
-# mean over the first epoch.
+# them in favour of wrong classes, which costs more than knowing nothing. But the first point of each curve is no initial
+# loss: it is the mean over all steps of the first epoch, most of which have learned something already.
 
 # %% [markdown]
 # ## Level 3: sequential
@@ -331,12 +332,12 @@ if best >= TARGET:
 # **Answer** (one of many). The beginning has 20 hidden values and stays below the target. Convolutions with pooling
 # bring most of the gain: a stroke is the same stroke one pixel to the right. Batch norm makes the loss fall faster, so
 # that 8 epochs are enough. Adam does not need a search for the learning rate here. Dropout and weight decay cost a
-# little training loss; with 1,259 images and some 60,000 parameters they keep the validation accuracy steady from epoch
+# little training loss; with 1,259 images and some 30,000 parameters they keep the validation accuracy steady from epoch
 # to epoch.
 
 # %% [markdown]
 # ## The same in TensorFlow
 #
-# Those who prefer TensorFlow find the three levels in `chainrule.tensorflow.levels`, with the same names: `tensors` (a `tf.GradientTape`
-# records what PyTorch records by itself), `modules` (classes of Keras) and `sequential`. `chainrule.tensorflow` copies weights between
-# both, so the comparison above can be repeated: the same weights give the same scores. It takes `pip install chainrule[tensorflow]`.
+# Those who prefer TensorFlow do the lab *tensorflow* in place of this one: `chainrule lab start tensorflow work/`, after
+# `pip install chainrule[tensorflow]`. It has the same three levels: bare tensors (a `tf.GradientTape` records what PyTorch records by
+# itself), classes of Keras, and a list of layers. `chainrule.tensorflow` carries weights between both: the same weights give the same scores.
