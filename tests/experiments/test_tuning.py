@@ -49,6 +49,11 @@ def finished(study):
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state in FINISHED]
 
 
+def drawn(study):
+    """Trials that run with what they have drawn."""
+    return [trial for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]) if trial.params]
+
+
 def test_a_tuning_survives_the_way_to_another_process(sqlite):
     space = {"channels": Choices(((8,), (8, 16))), "lr": Range(0.1, 1.0, log=True), "normalization": Choices((None, "batch"))}
     own = tuning(sqlite, values={"model": "convnet"}, space=space, data_folder="/data")
@@ -236,11 +241,7 @@ def test_no_trial_is_lost_or_counted_twice_when_two_of_four_workers_are_killed_a
         with four_workers(own) as workers:
             for number, worker in enumerate(workers[:3], start=1):
                 busy = 5 - number  # all that are left: so the one that is killed has a trial
-                _wait_for(
-                    lambda number=number, busy=busy: (
-                        len(finished(study)) > 4 * number and len(study.get_trials(states=[TrialState.RUNNING])) >= busy
-                    )
-                )
+                _wait_for(lambda number=number, busy=busy: len(finished(study)) > 4 * number and len(drawn(study)) >= busy)
                 worker.send_signal(signal.SIGSTOP if number == 3 else signal.SIGKILL)
             time.sleep(8)  # it is held for dead
             workers[2].send_signal(signal.SIGCONT)
