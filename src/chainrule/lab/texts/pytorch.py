@@ -286,16 +286,18 @@ def own_network():
     def block(before, after):
         return nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()
 
-    quarter = SIDE // 4
+    eighth = SIDE // 8
     return nn.Sequential(
         *block(CHANNELS, 32),
         *block(32, 32),
         nn.MaxPool2d(2),
         *block(32, 64),
         nn.MaxPool2d(2),
+        *block(64, 128),
+        nn.MaxPool2d(2),
         nn.Flatten(),
         nn.Dropout(0.3),
-        nn.Linear(64 * quarter * quarter, 10),
+        nn.Linear(128 * eighth * eighth, 10),
     )
 
 
@@ -332,7 +334,7 @@ if best >= TARGET:
 # **Answer** (one of many). The beginning has 20 hidden values and stays below the target. Convolutions with pooling
 # bring most of the gain: a stroke is the same stroke one pixel to the right. Batch norm makes the loss fall faster, so
 # that 8 epochs are enough. Adam does not need a search for the learning rate here. Dropout and weight decay cost a
-# little training loss; with 1,259 images and some 30,000 parameters they keep the validation accuracy steady from epoch
+# little training loss; with 1,259 images and some 100,000 parameters they keep the validation accuracy steady from epoch
 # to epoch.
 
 # %% [markdown]

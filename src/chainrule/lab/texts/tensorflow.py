@@ -297,6 +297,8 @@ def own_network():
             keras.layers.MaxPooling2D(2),
             *block(64),
             keras.layers.MaxPooling2D(2),
+            *block(128),
+            keras.layers.MaxPooling2D(2),
             keras.layers.Flatten(),
             keras.layers.Dropout(0.3),
             keras.layers.Dense(10),
