@@ -6,7 +6,7 @@ import warnings
 
 from rich.console import Console
 
-__all__ = ["announce_compilation", "count", "download_bar", "err", "out", "percent", "print_json", "show_warnings"]
+__all__ = ["announce_compilation", "count", "download_bar", "err", "out", "percent", "print_json", "show_warnings", "size"]
 
 # a file or a pipe has no width: tables are not cut there
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
@@ -26,6 +26,15 @@ def percent(share):
 def count(number):
     """1234567 -> 1,234,567"""
     return f"{number:,}"
+
+
+def size(number):
+    """Bytes; 2048 -> 2.0 KiB"""
+    for unit in ("B", "KiB", "MiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} GiB"
 
 
 def announce_compilation():

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from chainrule.cli.console import out
+from chainrule.cli.console import out, size
 from chainrule.cli.options import DataFolder, RunsFolder
 
 __all__ = ["EXAMPLES", "export"]
@@ -37,4 +37,4 @@ def export(
     about = {"made by": f"chainrule, run {run.name}, {checkpoint} checkpoint", "model": settings.model}
     path = output or run.file(f"model.{FORMATS[format]}")
     write_network(trainer.model, data, path, format, about)
-    out.print(f"{path}   {path.stat().st_size / 2**20:.1f} MiB", markup=False)
+    out.print(f"{path}   {size(path.stat().st_size)}", markup=False)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli.console import count, out, print_json
+from chainrule.cli.console import count, out, print_json, size
 from chainrule.cli.options import Model, given_settings, with_settings
 
 __all__ = ["EXAMPLES", "summary"]
@@ -43,21 +43,13 @@ def summary(
     for column in ("parameters", "operations", "activations"):
         table.add_column(column, justify="right")
     for row in rows:
-        table.add_row(row.name, row.layer, str(row.shape), count(row.parameters), count(row.operations), _bytes(row.activation_bytes))
+        table.add_row(row.name, row.layer, str(row.shape), count(row.parameters), count(row.operations), size(row.activation_bytes))
     table.add_section()
     total = [sum(getattr(row, name) for row in rows) for name in ("parameters", "operations", "activation_bytes")]
-    table.add_row("", "all", "", count(total[0]), count(total[1]), _bytes(total[2]))
+    table.add_row("", "all", "", count(total[0]), count(total[1]), size(total[2]))
     out.print(table)
     out.print(
         f"operations: multiplications and additions of one forward pass of {batch_size} images; a training step takes about three times "
         "as many",
         style="dim",
     )
-
-
-def _bytes(number):
-    for unit in ("B", "KiB", "MiB"):
-        if number < 1024:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.1f} GiB"

@@ -57,7 +57,7 @@ def tune(
     folder = data_folder and str(data_folder)
     tuning = Tuning(storage, name, values, space, trials, seeds=seeds, data_folder=folder)
     _check(settings, data_folder)
-    out.print(f"study {name}: {trials} trials of {settings.epochs} epochs, {workers} at a time; searching", markup=False)
+    out.print(f"study {name}: trials {trials}, epochs of each {settings.epochs}, {workers} at a time; searching", markup=False)
     for searched, worth in space.items():
         out.print(f"  {searched}: {worth}", markup=False)
     progress = _Progress()
