@@ -126,7 +126,11 @@ def test_a_backward_pass_is_not_blamed_for_the_cache_of_a_wrong_forward_pass(tmp
 def test_a_catalogued_mistake_of_a_backward_pass_is_named_though_the_forward_pass_is_wrong(tmp_path):
     forward = FORWARD.replace("+ beta", "- beta")
     backward = BACKWARD.replace("dout.sum(axis=0)", "dout.mean(axis=0)").replace("x_hat).sum(axis=0)", "x_hat).mean(axis=0)")
-    assert "they have to be sums" in verdict_on(written(tmp_path, forward, backward), "layernorm_backward").sentence
+    sentence = verdict_on(written(tmp_path, forward, backward), "layernorm_backward").sentence
+    assert "they have to be sums" in sentence
+    assert sentence.endswith(
+        "; but its cache is from layernorm_forward, which is wrong itself: mend that first, for it may be all that is wrong"
+    )
 
 
 def test_a_backward_pass_is_checked_before_its_forward_pass_is_written(tmp_path):
@@ -177,6 +181,12 @@ def test_other_arguments_are_told_beside_those_expected(tmp_path):
         "error",
         "layernorm_forward takes (x, ln_param); expected (x, gamma, beta, ln_param)",
     )
+
+
+def test_an_argument_without_its_default_is_told(tmp_path):
+    file = new_workspace(tmp_path, "optimization") / "optim.py"
+    file.write_text(file.read_text() + "\ndef sgd(w, dw, config):\n    return w, config\n")
+    assert verdict_on(tmp_path, "sgd").sentence == "sgd takes (w, dw, config); expected (w, dw, config=None)"
 
 
 def test_renamed_and_further_optional_arguments_are_fine(tmp_path):
@@ -341,3 +351,69 @@ def test_another_shape_on_a_special_input_does_not_keep_wrong_numbers_from_being
     )
     verdict = verdict_on(written(tmp_path, forward), "layernorm_forward")
     assert (verdict.status, verdict.sentence.startswith("out is wrong")) == ("wrong", True)
+
+
+@pytest.mark.parametrize("change", ["x *= 0", "w[0] = 1", "b += b"])
+def test_a_backward_pass_that_changes_an_array_in_its_cache_is_told(tmp_path, change):
+    file = new_workspace(tmp_path, "backpropagation", solutions=True) / "layers.py"
+    file.write_text(
+        file.read_text()
+        + f"""
+def affine_forward(x, w, b):
+    return x.reshape(len(x), -1) @ w + b, (x, {{"w": w}}, [b])
+
+
+def affine_backward(dout, cache):
+    x, w, b = cache[0], cache[1]["w"], cache[2][0]
+    result = (dout @ w.T).reshape(x.shape), x.reshape(len(x), -1).T @ dout, dout.sum(axis=0)
+    {change}
+    return result
+"""
+    )
+    verdict = verdict_on(tmp_path, "affine_backward")
+    assert (verdict.kind, verdict.sentence.partition(";")[0]) == ("mutation", "modifies its argument cache")
+
+
+@pytest.mark.parametrize("result", ["out.tolist(), cache", "tuple(out), cache"])
+def test_a_list_in_place_of_an_array_is_wrong(tmp_path, result):
+    forward = FORWARD.replace(
+        "return gamma * x_hat + beta, (x_hat, std, gamma)", f"out, cache = gamma * x_hat + beta, 0\n    return {result}"
+    )
+    sentence = verdict_on(written(tmp_path, forward), "layernorm_forward").sentence
+    assert sentence == f"out is a {'list' if 'list' in result else 'tuple'}; expected an array"
+
+
+def test_a_reshape_is_not_advised_where_the_entries_are_in_another_order(tmp_path):
+    file = new_workspace(tmp_path, "convolution", solutions=True) / "convolution.py"
+    text = file.read_text()
+    assert "def conv_forward_naive" in text
+    file.write_text(
+        text
+        + """
+
+right = conv_forward_naive
+
+
+def conv_forward_naive(x, w, b, conv_param):
+    out, cache = right(x, w, b, conv_param)
+    return np.ascontiguousarray(out[..., ::-1].swapaxes(2, 3)), cache
+"""
+    )
+    sentence = verdict_on(tmp_path, "conv_forward_naive").sentence
+    assert sentence.startswith("out has shape (")
+    assert "reshape" not in sentence
+
+
+def test_a_cache_of_none_is_told_where_the_backward_pass_fails_on_it(tmp_path):
+    forward = FORWARD.replace("(x_hat, std, gamma)", "None")
+    sentence = verdict_on(written(tmp_path, forward, BACKWARD), "layernorm_backward").sentence
+    assert "NoneType object; the cache is None here: the forward pass has to keep what this one needs (" in sentence
+
+
+def test_the_example_of_a_method_that_calls_others_shows_its_own_network(tmp_path):
+    file = new_workspace(tmp_path, "backpropagation", solutions=True) / "two_layer_net.py"
+    text = file.read_text()
+    assert ".argmax(axis=1)" in text
+    file.write_text(text.replace(".argmax(axis=1)", ".argmin(axis=1)"))
+    (network, _), (method, given), *_ = verdict_on(tmp_path, "TwoLayerNet.predict").example.calls
+    assert (network, method, given["X"].shape) == ("TwoLayerNet", "TwoLayerNet.predict", (2, 2))

@@ -229,15 +229,18 @@ def _forward_of(name: str) -> str:
 
 
 def _after(wrong: Sequence[str], calls: Collection[str], verdict: Verdict) -> Verdict:
-    """A verdict on a function that stands on a wrong one, of which the numbers alone say nothing."""
-    if verdict.status != "wrong" or verdict.hints:
+    """A verdict on a function that stands on a wrong one."""
+    if verdict.status != "wrong" or verdict.kind == "mutation":
         return verdict
     forward = _forward_of(verdict.function)
     if forward != verdict.function and forward in wrong:
+        if verdict.hints:  # a catalogued mistake gives these numbers, and so may a cache
+            doubt = f"but its cache is from {forward}, which is wrong itself: mend that first, for it may be all that is wrong"
+            return replace(verdict, sentence=f"{verdict.sentence}; {doubt}")
         sentence = f"gives other gradients than it should, but from the cache of {forward}, which is wrong itself: mend that first"
         return replace(verdict, kind="cache", sentence=sentence)
     called = [name for name in wrong if name in calls and name != verdict.function]
-    if called:
+    if called and not verdict.hints:
         sentence = f"gives other numbers than it should, but it calls {called[0]}, which is wrong itself: mend that first"
         return replace(verdict, kind="unknown", sentence=sentence)
     return verdict
@@ -260,10 +263,11 @@ def _before_running(source, file, exercise, name) -> Verdict | None:
         return None
     if _is_unwritten(node):
         return Verdict(*about, "unwritten")
-    least, most = _positional(library[name])
+    least, _ = _positional(library[name])
     required, allowed = _positional(node)
     if not node.args.vararg and (len(allowed) < len(least) or len(required) > len(least)):
-        return Verdict(*about, "error", sentence=f"{name} takes ({', '.join(allowed)}); expected ({', '.join(most)})")
+        expected = ast.unparse(library[name].args)
+        return Verdict(*about, "error", sentence=f"{name} takes ({ast.unparse(node.args)}); expected ({expected})")
     return None
 
 

@@ -283,6 +283,8 @@ def _shape(name, seen, expected):
         return "shape", f"{name} is None; expected shape {right.shape}"
     if got.shape != right.shape:
         how = likely_shape_mistake(got, right.shape)
+        if ".reshape" in how and not _near(got.reshape(right.shape).astype(np.float64), right):
+            how = ""
         kind = "transpose" if "transposed" in how else "axis" if "sum over" in how else "broadcasting" if got.size > right.size else "shape"
         return kind, f"{name} has shape {got.shape}; expected {right.shape}{': ' if how else ''}{how}"
     if right.dtype.kind == "f" and got.dtype.kind in "iu":

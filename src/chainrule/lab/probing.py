@@ -113,13 +113,19 @@ class Watch:
 
         def called(*arguments, **named):
             given = {names[i] if i < len(names) else f"argument {i + 1}": value for i, value in enumerate(arguments)} | named
-            before = {name: _copied(value) for name, value in given.items()}
-            self.calls.append((name, before))
-            result = code(*arguments, **named)
-            for argument, value in before.items():
+            self.calls.append((name, {argument: _copied(value) for argument, value in given.items()}))
+            kept = {argument: _arrays_in(value, argument) for argument, value in given.items() if argument not in self._may_change}
+            before = {argument: [array.copy() for array in arrays] for argument, arrays in kept.items()}
+            try:
+                result = code(*arguments, **named)
+            except (AttributeError, TypeError) as error:
+                if given.get("cache", 0) is None:
+                    error.args = (f"{error}; the cache is None here: the forward pass has to keep what this one needs",)
+                raise
+            for argument, arrays in kept.items():
                 told = f"{argument} of {name}"
-                if isinstance(value, np.ndarray) and argument not in self._may_change and not same(value, given[argument]):
-                    self.changed += [told] * (told not in self.changed)
+                if told not in self.changed and not all(map(same, before[argument], arrays)):
+                    self.changed.append(told)
             return result
 
         return called
@@ -165,6 +171,16 @@ def _copied(value):
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
+def _arrays_in(value, argument):
+    """The array that an argument is; of a cache those that are in it, for whoever calls a second backward pass needs them again."""
+    if isinstance(value, np.ndarray):
+        return [value]
+    if argument != "cache":
+        return []
+    inside = value if isinstance(value, tuple | list) else value.values() if isinstance(value, dict) else ()
+    return [array for entry in inside for array in _arrays_in(entry, argument)]
+
+
 def same(first: np.ndarray | None, second: np.ndarray | None) -> bool:
     """Whether two arrays are equal, or both None; not a number equals itself."""
     if first is None or second is None:
@@ -176,7 +192,8 @@ def pair(function: str, result: Any) -> tuple[Any, Any]:
     """(out, cache), once the result is known to be two things."""
     if not isinstance(result, tuple | list) or len(result) != 2:
         raise ContractError(f"{function} gives back {_described(result)}; expected a pair (out, cache)")
-    return result[0], result[1]
+    out, cache = result
+    return _no_list("out", out), cache
 
 
 def results(function: str, result: Any, *names: str) -> dict[str, Any]:
@@ -189,7 +206,18 @@ def results(function: str, result: Any, *names: str) -> dict[str, Any]:
         return {names[0]: result}
     if not isinstance(result, tuple | list) or len(result) != len(names):
         raise ContractError(f"{function} gives back {_described(result)}; expected {', '.join(names)}")
-    return dict(zip(names, result, strict=True))
+    return {name: _no_list(name, value) for name, value in zip(names, result, strict=True)}
+
+
+def _no_list(name: str, value: Any) -> Any:
+    if isinstance(value, tuple | list) and not _is_tuple_of_one(value):
+        raise ContractError(f"{name} is a {type(value).__name__}; expected an array")
+    return value
+
+
+def _is_tuple_of_one(value: Any) -> bool:
+    """Which a comma too many makes of an array."""
+    return type(value) is tuple and len(value) == 1 and isinstance(value[0], np.ndarray)
 
 
 def observe(probe: Probe, functions: Any) -> dict[str, np.ndarray | None]:
@@ -226,7 +254,7 @@ def _arrays(values: Mapping[str, Any]) -> dict[str, np.ndarray | None]:
         if value is None:
             converted[name] = None
             continue
-        if type(value) is tuple and len(value) == 1 and isinstance(value[0], np.ndarray):
+        if _is_tuple_of_one(value):
             raise ContractError(f"{name} is a tuple of one thing; expected an array: is there a comma too many at the end of a line?")
         try:
             array = np.array(_off_the_graph(value))

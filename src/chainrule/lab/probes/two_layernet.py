@@ -177,8 +177,7 @@ def right_predict(self, X):
 
 def unwatched(kind):
     """The class itself, where its calls are watched: calls that are made to look whether it is right are no part of an example."""
-    watched = any(getattr(method, "__module__", "") == Probe.__module__ for method in vars(kind).values())
-    return kind.__base__ if watched else kind
+    return kind.__base__ if kind.__module__ == Probe.__module__ else kind
 
 
 def is_right(functions, method):
