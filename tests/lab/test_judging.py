@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from tests.lab.workspaces import FORWARD, verdict_on, written
+from tests.lab.workspaces import FORWARD, new_workspace, verdict_on, written
 
 from chainrule.lab import checking
 from chainrule.lab.judging import judge
@@ -47,3 +47,12 @@ def test_a_package_that_is_not_there_is_told():
         pytest.raises(ImportError, match="No module named 'no_such_package'"),
     ):
         judged([])
+
+
+def test_an_example_shows_a_type_by_its_name(tmp_path):
+    file = new_workspace(tmp_path, "fully-connected-nets", solutions=True) / "fully_connected.py"
+    text = file.read_text()
+    assert "= weight_scale * " in text
+    file.write_text(text.replace("= weight_scale * ", "= 2 * weight_scale * "))
+    (_, given), *_ = verdict_on(tmp_path, "FullyConnectedNet.__init__").example.calls
+    assert given["dtype"] in ("float32", "float64")

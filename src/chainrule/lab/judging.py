@@ -166,6 +166,8 @@ def _shown(value: Any) -> Any:
         return np.array(value)
     if value is None or isinstance(value, np.ndarray | np.number | str | bool | int | float):
         return value
+    if isinstance(value, type):
+        return Words(value.__name__)
     if isinstance(value, FunctionType):
         return Words(f"a function {value.__name__}")
     text = repr(value)

@@ -129,11 +129,12 @@ def _collected(child: Child, tasks, seconds, workspace):
         elif "probe" in line:
             outcomes.append(_outcome(line))
     child.kill()
-    late = f"takes longer than {seconds:g} seconds on inputs that take a few thousandths"
-    ending = _ending(child, workspace, late, begun=current is not None)
     first = current or tasks[0]
+    importing = current is not None and first.file not in imported
+    what, inputs = (f"{first.file} ", "to be imported") if importing else ("", "on inputs that take a few thousandths")
+    ending = _ending(child, workspace, f"{what}takes longer than {seconds:g} seconds {inputs}", begun=current is not None)
     yield first, [*outcomes, ending]
-    if current is not None and first.file not in imported:  # it ended when it was imported, and would do so for its other functions
+    if importing:  # so it would be for its other functions
         rest = tasks[tasks.index(first) + 1 :]
         yield from ((task, [ending]) for task in rest if task.file == first.file)
 

@@ -64,10 +64,9 @@ def as_json(verdict: Verdict, *, hints: int = 0) -> dict[str, Any]:
 
 
 def _example(example):
-    lines = [f"    the smallest example, {example.title}:"]
-    for function, given in example.calls:
-        lines.append(f"      {function}({', '.join(given)}, ...)" if not given else f"      {function}")
-        lines += _listed({name: _written(value) for name, value in given.items()})
+    calls = [[f"      {function}", *_listed({name: _written(value) for name, value in given.items()})] for function, given in example.calls]
+    shown = [call for number, call in enumerate(calls) if call not in calls[:number]]
+    lines = [f"    the smallest example, {example.title}:", *(line for call in shown for line in call)]
     small = {name for name, right in example.expected.items() if _is_small(right) and _is_small(example.yours[name])}
     if small:
         for word, values in (("yours", example.yours), ("expected", example.expected)):
