@@ -417,3 +417,21 @@ def test_the_example_of_a_method_that_calls_others_shows_its_own_network(tmp_pat
     file.write_text(text.replace(".argmax(axis=1)", ".argmin(axis=1)"))
     (network, _), (method, given), *_ = verdict_on(tmp_path, "TwoLayerNet.predict").example.calls
     assert (network, method, given["X"].shape) == ("TwoLayerNet", "TwoLayerNet.predict", (2, 2))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [("mean =", "mean =", "right"), ("return gamma", "return 3 * gamma", "wrong"), ("return gamma", "return x[9] * gamma", "error")],
+)
+def test_what_a_function_prints_is_told_for_the_input_that_is_shown(tmp_path, old, new, status):
+    forward = FORWARD.replace(old, new).replace("    x_hat =", '    print("x is", x.shape)\n    print(mean.shape)\n    x_hat =')
+    verdict = verdict_on(written(tmp_path, forward), "layernorm_forward")
+    assert (verdict.status, verdict.printed) == (status, "x is (2, 3)\n(2, 1)\n")
+
+
+def test_of_much_that_is_printed_the_beginning_is_told(tmp_path):
+    forward = FORWARD.replace("    x_hat =", "    for number in range(2000):\n        print(number)\n    x_hat =")
+    printed = verdict_on(written(tmp_path, forward), "layernorm_forward").printed
+    assert printed.startswith("0\n1\n2\n")
+    assert printed.endswith("...\n")
+    assert len(printed) < 2000

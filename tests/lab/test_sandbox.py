@@ -28,6 +28,7 @@ def failing(body, header=""):
         ("return x @ np.ones((9, 9)), None", "ValueError"),
         ("input()", "EOFError"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("import os, sys; os.close(1); sys.stdout = None; raise ValueError('nothing to print to')", "ValueError: nothing to print to"),
     ],
 )
 def test_a_failure_is_told_with_its_line_and_the_rest_is_checked(tmp_path, body, sentence):

@@ -36,6 +36,7 @@ class Verdict:
     hints : one after the other, on request
     example : the smallest input that shows it
     remark : what one may want to know of a right function
+    printed : what it printed for the example, for the input that it failed on, or for the first one; the beginning, if that is much
     fine : whether nothing is wrong with it so far
     """
 
@@ -48,6 +49,7 @@ class Verdict:
     hints: tuple[str, ...] = ()
     example: Example | None = None
     remark: str = ""
+    printed: str = ""
 
     @property
     def fine(self) -> bool:
@@ -315,11 +317,12 @@ def _verdict(task: Task, seen: Sequence[Outcome], judgement: Judgement) -> Verdi
             *about, "error", sentence=f"could not be checked, which is a fault of chainrule and none of yours: {judgement.fault}"
         )
     if finding := judgement.finding:
-        return Verdict(*about, "wrong", finding.kind, finding.sentence, finding.hints, judgement.example)
+        printed = seen[finding.probe].printed
+        return Verdict(*about, "wrong", finding.kind, finding.sentence, finding.hints, judgement.example, printed=printed)
     for index, each in enumerate(seen):
         if each.error:
-            return _failed(task, index, each)
-    return Verdict(*about, "right", remark=judgement.remark)
+            return replace(_failed(task, index, each), printed=each.printed)
+    return Verdict(*about, "right", remark=judgement.remark, printed=seen[0].printed)
 
 
 def _failed(task: Task, index: int, seen: Outcome) -> Verdict:

@@ -6,6 +6,7 @@ descriptor. What the learner's code prints goes elsewhere.
 
 import base64
 import builtins
+import contextlib
 import errno
 import faulthandler
 import importlib.util
@@ -36,6 +37,7 @@ ALLOWED = (  # modules of the library that hold no answers
 FRAMEWORKS = ("torch", "tensorflow", "keras", "jax", "autograd", "cupy", "tinygrad", "mxnet", "sklearn")
 MOST_LOCAL = 40  # arrays of a function's variables that are reported
 LARGEST_LOCAL = 10_000  # numbers in one
+MOST_PRINTED = 1000  # bytes of what one probe's first run prints that are reported
 
 
 class Forbidden(ImportError):
@@ -79,7 +81,7 @@ def _probe(request, workspace, say):
                 say(broken=_fault(error, workspace))
                 continue
             for index, probe in enumerate(probes):
-                say(probe=index, **_outcome(module, workspace, task, probe))
+                say(probe=index, **_outcome(module, workspace, task, probe, request["output"]))
         faulthandler.cancel_dump_traceback_later()
 
 
@@ -179,22 +181,39 @@ def _import(workspace, file):
     return module
 
 
-def _outcome(module, workspace, task, probe):
-    """One probe's outcome as JSON has it."""
+def _outcome(module, workspace, task, probe, output):
+    """One probe's outcome as JSON has it; output is the file that is printed to."""
     watch = Watch(_functions(module, task), task["may_change"])
+    start = _printed_bytes(output)
     try:
         values, local = _watching(module, workspace, task, lambda: observe(probe, watch.functions))
+        printed = _printed(output, start)
         again = observe(probe, watch.functions)
-    except ContractError as error:
-        return {"error": str(error), "fault": "contract", "changed": watch.changed}
     except BaseException as error:
-        return _fault(error, workspace) | {"changed": watch.changed}
+        told = {"error": str(error), "fault": "contract"} if isinstance(error, ContractError) else _fault(error, workspace)
+        return told | {"changed": watch.changed, "printed": _printed(output, start)}
     return {
+        "printed": printed,
         "values": {name: _encoded(value) for name, value in values.items()},
         "local": {name: _encoded(value) for name, value in local.items()},
         "changed": watch.changed,
         "unsteady": any(not same(values[name], again.get(name)) for name in values),
     }
+
+
+def _printed_bytes(output):
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # it is the learner's now; more than is allowed is told
+        sys.stdout.flush()
+    return os.stat(output).st_size
+
+
+def _printed(output, start):
+    """What was printed since, or its beginning."""
+    more = _printed_bytes(output) - start > MOST_PRINTED
+    with open(output, "rb") as file:
+        file.seek(start)
+        text = file.read(MOST_PRINTED).decode(errors="replace")
+    return text + "\n...\n" * more
 
 
 def _functions(module, task):

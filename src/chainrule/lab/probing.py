@@ -69,6 +69,7 @@ class Outcome:
     unsteady : whether a second call, on the same input, gave other numbers
     local : arrays that the function had in its variables when it returned, by name
     within : the function in which the error was
+    printed : what the first run printed, or its beginning
     """
 
     values: Mapping[str, np.ndarray | None] = field(default_factory=dict)
@@ -79,6 +80,7 @@ class Outcome:
     unsteady: bool = False
     local: Mapping[str, np.ndarray] = field(default_factory=dict)
     within: str = ""
+    printed: str = ""
 
 
 class Watch:

@@ -73,7 +73,9 @@ class ForkServer:
         assert self._channel is not None
         with tempfile.TemporaryDirectory(prefix="chainrule-lab-") as name:
             folder = Path(name)
-            (folder / "request.json").write_text(json.dumps({"printed": PRINTED, "stacks": str(folder / "stacks"), **request}))
+            (folder / "request.json").write_text(
+                json.dumps({"printed": PRINTED, "output": str(folder / "printed"), "stacks": str(folder / "stacks"), **request})
+            )
             ours, theirs = socket.socketpair()
             with ours, theirs, (folder / "printed").open("wb") as printed:
                 message = json.dumps({"role": role, "folder": name}).encode()

@@ -149,6 +149,7 @@ def _outcome(line: Mapping[str, Any]) -> Outcome:
         bool(line.get("unsteady", False)),
         {name: value for name, value in ((name, _decoded(value)) for name, value in line.get("local", {}).items()) if value is not None},
         line.get("within", ""),
+        line.get("printed", ""),
     )
 
 

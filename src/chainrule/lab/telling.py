@@ -28,6 +28,8 @@ def as_text(verdict: Verdict, *, hints: int = 0, width: int = 32) -> list[str]:
         lines.append(f"    {'there are no more hints' if verdict.hints else f'there is no hint for it; {alone} is what there is'}")
     if verdict.example is not None:
         lines += _example(verdict.example)
+    if verdict.printed:
+        lines += ["    it printed:", *(f"      {line}" for line in verdict.printed.splitlines())]
     return lines
 
 
@@ -49,6 +51,7 @@ def as_json(verdict: Verdict, *, hints: int = 0) -> dict[str, Any]:
         "kind": verdict.kind or None,
         "sentence": verdict.sentence or None,
         "remark": verdict.remark or None,
+        "printed": verdict.printed or None,
         "hints": list(verdict.hints[:hints]),
         "example": None
         if example is None
