@@ -39,7 +39,7 @@ from chainrule import data, kernels
 from chainrule.lab.notebook import check
 from chainrule.verification import numerical_gradient_array, relative_error
 
-DATA = "digits"  # or "cifar10" (some 4 minutes), once `chainrule data get cifar10` has fetched it
+DATA = "digits"  # or "cifar10" (about a minute), once `chainrule data get cifar10` has fetched it
 
 plt.rcParams["figure.dpi"] = 80
 

@@ -26,7 +26,7 @@ from chainrule.functional import adam, affine_backward, affine_forward, relu_bac
 from chainrule.lab.notebook import check
 from chainrule.verification import numerical_gradient_array, relative_error
 
-DATA = "digits"  # or "cifar10" (some 5 minutes), once `chainrule data get cifar10` has fetched it
+DATA = "digits"  # or "cifar10" (about a minute), once `chainrule data get cifar10` has fetched it
 
 # %% [markdown]
 # ## Batch normalization, forwards

@@ -29,7 +29,7 @@ from torch import nn
 from chainrule.data import batches, load
 from chainrule.lab.notebook import check
 
-DATA = "digits"  # or "cifar10" (some minutes), once `chainrule data get cifar10` has fetched it
+DATA = "digits"  # or "cifar10" (one or two minutes), once `chainrule data get cifar10` has fetched it
 data = load(DATA, limit=None if DATA == "digits" else 5000)
 CHANNELS, SIDE, _ = data.train.images.shape[1:]
 torch.manual_seed(0)

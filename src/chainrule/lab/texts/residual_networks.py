@@ -24,7 +24,7 @@ from torch import nn
 from chainrule.data import batches, load
 from chainrule.lab.notebook import check
 
-DATA = "digits"  # or "cifar10" (10 minutes and more), once `chainrule data get cifar10` has fetched it
+DATA = "digits"  # or "cifar10" (20 minutes), once `chainrule data get cifar10` has fetched it
 data = load(DATA, limit=None if DATA == "digits" else 5000)
 CHANNELS, SIDE, _ = data.train.images.shape[1:]
 print(f"{data.name}: {len(data.train):,} images for training, each {data.train.images.shape[1:]}")

@@ -32,7 +32,7 @@ from tensorflow import keras
 from chainrule.data import batches, load
 from chainrule.lab.notebook import check
 
-DATA = "digits"  # or "cifar10", which takes its files (chainrule data get cifar10) and some minutes more
+DATA = "digits"  # or "cifar10", (some 3 minutes), once `chainrule data get cifar10` has fetched it
 data = load(DATA, limit=None if DATA == "digits" else 5000)
 CHANNELS, SIDE, _ = data.train.images.shape[1:]
 IMAGE = (SIDE, SIDE, CHANNELS)
