@@ -1,5 +1,6 @@
 """`chainrule lab`, as a learner types it."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 from tests.lab.workspaces import BACKWARD, FORWARD
 
 WRONG = BACKWARD.replace("dout.sum(axis=0)", "dout.mean(axis=0)").replace("x_hat).sum(axis=0)", "x_hat).mean(axis=0)")
+
 
 
 @pytest.fixture
@@ -163,9 +165,40 @@ def test_train_looks_at_where_the_picture_goes_before_it_trains(chainrule, work)
     assert ended.err == "error: curves.pdf would be a PNG file by another name; call it curves.png\n"
 
 
-def test_train_of_a_lab_that_trains_nothing_names_those_that_do(chainrule, work):
-    ended = chainrule("lab", "train", "work", "--lab", "looking-inside")
-    assert (ended.code, "has no lab looking-inside that trains something" in ended.err) == (1, True)
+def test_train_shows_the_networks_names_with_their_brackets(work):
+    write(work, FORWARD, BACKWARD)
+    terminal, its_end = os.openpty()
+    command = [sys.executable, "-m", "chainrule", "lab", "train", str(work), "--epochs", "1", "--limit", "200"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "150"}
+    with open(terminal, "rb") as shown, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_end, env=environment):
+        os.close(its_end)
+        told = b""
+        with contextlib.suppress(OSError):  # that is how a terminal ends
+            while part := shown.read1():
+                told += part
+    assert "[affine - layer norm - relu] x 2 - affine, library" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", told.decode())
+
+
+def test_train_of_a_lab_that_trains_nothing_names_those_that_do(chainrule):
+    assert chainrule("lab", "start", "looking-inside", "work").code == 0
+    for options in ((), ("--lab", "looking-inside")):
+        ended = chainrule("lab", "train", "work", *options)
+        assert ended.code == 1
+        assert ended.err.startswith("error: there is nothing to train in looking-inside; there is in backpropagation, fully-connected-nets, ")
+
+
+def test_train_of_a_lab_that_was_not_started_names_those_that_were(chainrule, work):
+    ended = chainrule("lab", "train", "work", "--lab", "dropout")
+    assert (ended.code, ended.err) == (1, f"error: {work} has no lab dropout; it has normalization\n")
+
+
+def test_train_before_anything_is_written_says_what_it_takes_and_nothing_else(chainrule, work):
+    assert chainrule("lab", "start", "dropout", "work").code == 0
+    ended = chainrule("lab", "train", "work")
+    assert ended.err == (
+        "error: nothing of normalization, dropout is written yet that a network could use: it takes a forward and its backward pass, "
+        "an update rule, or a network\n"
+    )
 
 
 def test_watch_checks_the_files_that_import_what_was_saved(chainrule, tmp_path, monkeypatch):

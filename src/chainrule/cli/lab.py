@@ -105,6 +105,7 @@ def train(
     output: Annotated[Path | None, typer.Option(help="The picture (default: training.png in the workspace).")] = None,
 ):
     """Train real networks with your functions in place of the library's, and once more with the library's."""
+    from rich.markup import escape
     from rich.progress import Progress
 
     from chainrule.lab.labs import find_lab
@@ -113,20 +114,23 @@ def train(
 
     workspace = find_workspace(folder)
     path = checked_output(output or workspace.folder / "training.png", ".png")
-    labs = [find_lab(lab)] if lab else [each for each in workspace.labs if each.name in TRAINABLE]
-    if absent := [each.name for each in labs if each not in workspace.labs or each.name not in TRAINABLE]:
-        raise ValueError(f"{workspace.folder} has no lab {absent[0]} that trains something; these do: {', '.join(TRAINABLE)}")
+    asked = (find_lab(lab),) if lab else workspace.labs
+    if asked[0] not in workspace.labs:
+        raise ValueError(f"{workspace.folder} has no lab {lab}; it has {', '.join(each.name for each in workspace.labs)}")
+    labs = [each for each in asked if each.name in TRAINABLE]
+    if not labs:
+        raise ValueError(f"there is nothing to train in {', '.join(each.name for each in asked)}; there is in {', '.join(TRAINABLE)}")
     if limit is None and data == "cifar10":
         limit = 2000
     runs = []
     for each in labs:
-        with Progress(console=err, transient=True) as bar:
+        with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
             tasks = {}
 
             def advance(run, who, step, bar=bar, tasks=tasks):
                 key = run.title, who
                 if key not in tasks:
-                    tasks[key] = bar.add_task(f"{run.title}, {who}", total=run.steps)
+                    tasks[key] = bar.add_task(escape(f"{run.title}, {who}"), total=run.steps)
                 bar.update(tasks[key], completed=step)
 
             found = train(workspace, each, data=data, limit=limit, epochs=epochs, seed=seed, progress=advance)
@@ -137,7 +141,7 @@ def train(
         runs += found
     if not runs:
         raise ValueError(
-            f"nothing is written yet that a network of {' or '.join(each.name for each in labs)} could use: it takes a forward and its "
+            f"nothing of {', '.join(each.name for each in labs)} is written yet that a network could use: it takes a forward and its "
             "backward pass, an update rule, or a network"
         )
     picture(runs, path)
