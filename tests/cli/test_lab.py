@@ -115,6 +115,17 @@ def test_in_a_workspace_the_folder_may_be_left_out(chainrule, work, monkeypatch)
     assert (ended.code, "did you mean layernorm_forward or layernorm_backward" in ended.err) == (1, True)
 
 
+@pytest.mark.parametrize("name", ["batchnorm_forward", "TwoLayerNet.loss", "level3_sequential.two_layer_fc", "layers.py", "dropout"])
+def test_a_functions_name_outside_of_a_workspace_is_not_taken_for_a_folder(chainrule, tmp_path, name):
+    ended = chainrule("lab", "check", name)
+    assert (ended.code, ended.err.startswith(f"error: {tmp_path} is no workspace")) == (1, True)
+
+
+def test_another_name_outside_of_a_workspace_is_a_folder(chainrule, tmp_path):
+    ended = chainrule("lab", "check", "wrok")
+    assert (ended.code, ended.err.startswith(f"error: there is no folder {tmp_path / 'wrok'}")) == (1, True)
+
+
 def test_an_example_too_large_to_be_printed_says_where_it_differs(chainrule, tmp_path):
     work = tmp_path / "conv"
     assert chainrule("lab", "start", "convolution", str(work), "--solutions").code == 0

@@ -193,7 +193,8 @@ def _unfinished(workspace):
 
 
 def _meant(folder, functions):
-    """The workspace, and names of functions; a first name that is no folder is a function's, if there is a workspace here."""
+    """The workspace, and names of functions; a first name that is no folder is a function's, if it is known or there is a workspace here."""
+    from chainrule.lab.labs import NAMES
     from chainrule.lab.workspace import find_workspace
 
     if folder.exists() or len(folder.parts) > 1:
@@ -201,6 +202,8 @@ def _meant(folder, functions):
     try:
         return find_workspace(Path()), [str(folder), *functions]
     except ValueError:
+        if folder.name.partition(".")[0] in NAMES:
+            raise
         return find_workspace(folder), functions
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import chainrule
 
-__all__ = ["FILES", "LABS", "Exercise", "File", "Lab", "find_lab", "source_path"]
+__all__ = ["FILES", "LABS", "NAMES", "Exercise", "File", "Lab", "find_lab", "source_path"]
 
 
 @dataclass(frozen=True)
@@ -279,6 +279,11 @@ LABS = (
     Lab("looking-inside", "Looking inside", "saliency maps, fooling images, class visualization", (LOOKING_INSIDE,)),
 )
 FILES = tuple(dict.fromkeys(file for lab in LABS for file in lab.files))
+NAMES = {  # of all that can be checked, without what follows a dot
+    *(lab.name for lab in LABS),
+    *(file.name.removesuffix(".py") for file in FILES),
+    *(exercise.name for file in FILES for exercise in file.exercises),
+}
 
 
 def source_path(module: str) -> Path:
