@@ -34,7 +34,7 @@ Folder = Annotated[Path, typer.Argument(show_default=False, help="The workspace 
 def list_labs(
     folder: Annotated[Path, typer.Argument(show_default=False, help="A workspace, to see what is done in it.")] = Path(),
 ):
-    """The nine labs, what each asks for, and what is done."""
+    """The nine labs, one of them in PyTorch or in TensorFlow: what each asks for, and what is done."""
     from rich.table import Table
 
     from chainrule.lab.checking import check_workspace
