@@ -125,7 +125,7 @@ OPTIM = File(
         "sgd_momentum",
         "rmsprop",
         "adam",
-        asks="the config that is given back has the settings and the state, so that the next step can go on with it",
+        asks="the config that is given back has settings and state, so that the next step can go on with it",
         may_change=("w",),
     ),
 )
@@ -140,11 +140,14 @@ NORMALIZATION = File(
 DROPOUT = File(
     "dropout.py",
     "Inverted dropout, in both modes.",
-    _exercises(
-        "chainrule.functional.dropout",
-        "dropout_forward",
-        "dropout_backward",
-        asks='any random generator will do, if the same "seed" gives the same mask; "rng" may be left out',
+    (
+        Exercise(
+            "dropout_forward",
+            "chainrule.functional.dropout",
+            "dropout",
+            asks='any random generator will do, if the same "seed" gives the same mask; "rng" may be left out',
+        ),
+        Exercise("dropout_backward", "chainrule.functional.dropout", "dropout"),
     ),
 )
 CONVOLUTION = File(
