@@ -10,6 +10,8 @@ import sys
 import time
 import zipfile
 
+import nbformat
+import psutil
 import pytest
 from tests.lab.workspaces import BACKWARD, FORWARD
 
@@ -159,6 +161,24 @@ def test_what_was_handed_in_can_be_checked(chainrule, work, tmp_path):
         archive.extractall(tmp_path / "handed-in")
     told = json.loads(chainrule("lab", "check", "handed-in", "--json").out)
     assert told["counts"] == {"right": 1, "wrong": 1, "error": 0, "unwritten": 3}
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_submission_that_is_ended_leaves_no_files_and_no_processes(work, tmp_path, how):
+    marker, temporary = tmp_path / "pid", tmp_path / "temporary"
+    temporary.mkdir()
+    endless = f"import subprocess\nopen({str(marker)!r}, 'w').write(str(subprocess.Popen(['sleep', '1000']).pid))\nwhile True: pass"
+    notebook = nbformat.read(work / "normalization.ipynb", as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(endless))
+    nbformat.write(notebook, work / "normalization.ipynb")
+    command = [sys.executable, "-m", "chainrule", "lab", "submit", str(work)]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(temporary)}) as process:
+        while not (marker.exists() and marker.read_text()):
+            time.sleep(0.05)
+        process.send_signal(how)
+    assert process.returncode == 128 + how
+    assert not list(temporary.iterdir())
+    assert not psutil.pid_exists(int(marker.read_text())) or psutil.Process(int(marker.read_text())).status() == psutil.STATUS_ZOMBIE
 
 
 def test_train_puts_the_functions_into_a_network_and_draws_both_curves(chainrule, work):

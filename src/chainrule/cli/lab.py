@@ -1,5 +1,7 @@
 """`chainrule lab`."""
 
+import contextlib
+import signal
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -167,7 +169,7 @@ def submit(
     from chainrule.lab.workspace import find_workspace
 
     workspace = find_workspace(folder)
-    with err.status("") as status:
+    with _ended_in_order(), err.status("") as status:
         try:
             made = submit(workspace, name=name, folder=output, execute=execute, allow_errors=allow_errors, progress=status.update)
         except CellsFailed as error:
@@ -179,6 +181,23 @@ def submit(
     out.print(f"zip  {made.zip}", markup=False, soft_wrap=True)
     if made.pdf is not None:
         out.print(f"pdf  {made.pdf}", markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _ended_in_order():
+    """SIGTERM, and SIGHUP of a terminal that is closed, leave the block by an exception, so that what it started and wrote goes with it."""
+
+    def end(number, frame):
+        raise SystemExit(128 + number)  # as a shell tells it
+
+    default = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]  # nohup ignores one
+    for number in default:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in default:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _unfinished(workspace):
