@@ -18,7 +18,6 @@ from tests.lab.workspaces import BACKWARD, FORWARD
 WRONG = BACKWARD.replace("dout.sum(axis=0)", "dout.mean(axis=0)").replace("x_hat).sum(axis=0)", "x_hat).mean(axis=0)")
 
 
-
 @pytest.fixture
 def work(chainrule, tmp_path):
     ended = chainrule("lab", "start", "normalization", "work/")
@@ -215,7 +214,9 @@ def test_train_of_a_lab_that_trains_nothing_names_those_that_do(chainrule):
     for options in ((), ("--lab", "looking-inside")):
         ended = chainrule("lab", "train", "work", *options)
         assert ended.code == 1
-        assert ended.err.startswith("error: there is nothing to train in looking-inside; there is in backpropagation, fully-connected-nets, ")
+        assert ended.err.startswith(
+            "error: there is nothing to train in looking-inside; there is in backpropagation, fully-connected-nets, "
+        )
 
 
 def test_train_of_a_lab_that_was_not_started_names_those_that_were(chainrule, work):

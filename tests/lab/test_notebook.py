@@ -22,6 +22,8 @@ def test_a_notebooks_functions_are_checked_and_counted(tmp_path):
 
 def test_what_cannot_be_checked_is_a_line_and_no_traceback(tmp_path):
     (line,) = printed(new_workspace(tmp_path), ASKED.format("'layernorm'")).splitlines()
-    assert line == f"CheckError: no lab of {tmp_path} asks for a function 'layernorm'; did you mean layernorm_forward or layernorm_backward?"
+    assert (
+        line == f"CheckError: no lab of {tmp_path} asks for a function 'layernorm'; did you mean layernorm_forward or layernorm_backward?"
+    )
     (line,) = printed(new_workspace(tmp_path / "work"), f"import os; os.chdir('/'); {ASKED.format('')}").splitlines()
     assert line.startswith("CheckError: / is no workspace")

@@ -154,7 +154,9 @@ def test_what_goes_on_of_a_long_line_of_code_is_further_in_than_its_start(tmp_pa
     source = f"def f(x):\n    y = [{'first, ' * 12}{'second, ' * 8}]\n\n    return y  # last"
     ((page, *_), _, _) = made(code(source), folder=tmp_path)
     lines = page.extract_text(extraction_mode="layout").splitlines()
-    start, indented, continued, last = (next(line.index(word) for line in lines if word in line) for word in ("def", "y =", "second", "return"))
+    start, indented, continued, last = (
+        next(line.index(word) for line in lines if word in line) for word in ("def", "y =", "second", "return")
+    )
     assert start < indented == last
     assert continued - indented > indented - start
 

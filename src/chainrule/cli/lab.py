@@ -212,7 +212,7 @@ def _unfinished(workspace):
 
 
 def _meant(folder, functions):
-    """The workspace, and names of functions; a first name that is no folder is a function's, if it is known or there is a workspace here."""
+    """The workspace, and names of functions; a first name that is no folder is one if it is known, or there is a workspace here."""
     from chainrule.lab.labs import NAMES
     from chainrule.lab.workspace import find_workspace
 
