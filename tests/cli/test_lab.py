@@ -1,5 +1,6 @@
 """`chainrule lab`, as a learner types it."""
 
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,8 @@ import sys
 import time
 import zipfile
 
+import nbformat
+import psutil
 import pytest
 from tests.lab.workspaces import BACKWARD, FORWARD
 
@@ -113,6 +116,17 @@ def test_in_a_workspace_the_folder_may_be_left_out(chainrule, work, monkeypatch)
     assert (ended.code, "did you mean layernorm_forward or layernorm_backward" in ended.err) == (1, True)
 
 
+@pytest.mark.parametrize("name", ["batchnorm_forward", "TwoLayerNet.loss", "level3_sequential.two_layer_fc", "layers.py", "dropout"])
+def test_a_functions_name_outside_of_a_workspace_is_not_taken_for_a_folder(chainrule, tmp_path, name):
+    ended = chainrule("lab", "check", name)
+    assert (ended.code, ended.err.startswith(f"error: {tmp_path} is no workspace")) == (1, True)
+
+
+def test_another_name_outside_of_a_workspace_is_a_folder(chainrule, tmp_path):
+    ended = chainrule("lab", "check", "wrok")
+    assert (ended.code, ended.err.startswith(f"error: there is no folder {tmp_path / 'wrok'}")) == (1, True)
+
+
 def test_an_example_too_large_to_be_printed_says_where_it_differs(chainrule, tmp_path):
     work = tmp_path / "conv"
     assert chainrule("lab", "start", "convolution", str(work), "--solutions").code == 0
@@ -148,6 +162,24 @@ def test_what_was_handed_in_can_be_checked(chainrule, work, tmp_path):
     assert told["counts"] == {"right": 1, "wrong": 1, "error": 0, "unwritten": 3}
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_submission_that_is_ended_leaves_no_files_and_no_processes(work, tmp_path, how):
+    marker, temporary = tmp_path / "pid", tmp_path / "temporary"
+    temporary.mkdir()
+    endless = f"import subprocess\nopen({str(marker)!r}, 'w').write(str(subprocess.Popen(['sleep', '1000']).pid))\nwhile True: pass"
+    notebook = nbformat.read(work / "normalization.ipynb", as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(endless))
+    nbformat.write(notebook, work / "normalization.ipynb")
+    command = [sys.executable, "-m", "chainrule", "lab", "submit", str(work)]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(temporary)}) as process:
+        while not (marker.exists() and marker.read_text()):
+            time.sleep(0.05)
+        process.send_signal(how)
+    assert process.returncode == 128 + how
+    assert not list(temporary.iterdir())
+    assert not psutil.pid_exists(int(marker.read_text())) or psutil.Process(int(marker.read_text())).status() == psutil.STATUS_ZOMBIE
+
+
 def test_train_puts_the_functions_into_a_network_and_draws_both_curves(chainrule, work):
     write(work, FORWARD, BACKWARD)
     ended = chainrule("lab", "train", "work", "--epochs", "1", "--limit", "200")
@@ -163,9 +195,42 @@ def test_train_looks_at_where_the_picture_goes_before_it_trains(chainrule, work)
     assert ended.err == "error: curves.pdf would be a PNG file by another name; call it curves.png\n"
 
 
-def test_train_of_a_lab_that_trains_nothing_names_those_that_do(chainrule, work):
-    ended = chainrule("lab", "train", "work", "--lab", "looking-inside")
-    assert (ended.code, "has no lab looking-inside that trains something" in ended.err) == (1, True)
+def test_train_shows_the_networks_names_with_their_brackets(work):
+    write(work, FORWARD, BACKWARD)
+    terminal, its_end = os.openpty()
+    command = [sys.executable, "-m", "chainrule", "lab", "train", str(work), "--epochs", "1", "--limit", "200"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "150"}
+    with open(terminal, "rb") as shown, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_end, env=environment):
+        os.close(its_end)
+        told = b""
+        with contextlib.suppress(OSError):  # that is how a terminal ends
+            while part := shown.read1():
+                told += part
+    assert "[affine - layer norm - relu] x 2 - affine, library" in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", told.decode())
+
+
+def test_train_of_a_lab_that_trains_nothing_names_those_that_do(chainrule):
+    assert chainrule("lab", "start", "looking-inside", "work").code == 0
+    for options in ((), ("--lab", "looking-inside")):
+        ended = chainrule("lab", "train", "work", *options)
+        assert ended.code == 1
+        assert ended.err.startswith(
+            "error: there is nothing to train in looking-inside; there is in backpropagation, fully-connected-nets, "
+        )
+
+
+def test_train_of_a_lab_that_was_not_started_names_those_that_were(chainrule, work):
+    ended = chainrule("lab", "train", "work", "--lab", "dropout")
+    assert (ended.code, ended.err) == (1, f"error: {work} has no lab dropout; it has normalization\n")
+
+
+def test_train_before_anything_is_written_says_what_it_takes_and_nothing_else(chainrule, work):
+    assert chainrule("lab", "start", "dropout", "work").code == 0
+    ended = chainrule("lab", "train", "work")
+    assert ended.err == (
+        "error: nothing of normalization, dropout is written yet that a network could use: it takes a forward and its backward pass, "
+        "an update rule, or a network\n"
+    )
 
 
 def test_watch_checks_the_files_that_import_what_was_saved(chainrule, tmp_path, monkeypatch):

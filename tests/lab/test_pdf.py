@@ -150,6 +150,40 @@ def test_long_lines_and_wide_tables_stay_on_the_page(tmp_path):
         assert words.replace("\n", "").count(letter) >= 500
 
 
+def test_what_goes_on_of_a_long_line_of_code_is_further_in_than_its_start(tmp_path):
+    source = f"def f(x):\n    y = [{'first, ' * 12}{'second, ' * 8}]\n\n    return y  # last"
+    ((page, *_), _, _) = made(code(source), folder=tmp_path)
+    lines = page.extract_text(extraction_mode="layout").splitlines()
+    start, indented, continued, last = (
+        next(line.index(word) for line in lines if word in line) for word in ("def", "y =", "second", "return")
+    )
+    assert start < indented == last
+    assert continued - indented > indented - start
+
+
+def test_a_line_of_code_that_is_longer_than_a_page_goes_on_on_the_next(tmp_path):
+    _, words, _ = made(code("x = '" + "word " * 3000 + "'"), folder=tmp_path)
+    assert words.count("word") == 3000
+
+
+def test_a_heading_that_a_cell_prints_is_none_of_the_notebook(tmp_path):
+    cells = [text("# Lab"), code("show()", shown(text_markdown="# big")), text("\n\n".join(["after"] * 100))]
+    content, _ = as_pdf("a2", [Section("lab.ipynb", "Lab", v4.new_notebook(cells=cells))], tmp_path)
+    contents, first, second, *_ = (page.extract_text() for page in pypdf.PdfReader(io.BytesIO(content)).pages)
+    assert "big" in first
+    assert "big" not in contents
+    assert second.startswith("Lab\n")
+
+
+def test_html_without_another_form_is_shown_as_its_text_or_told(tmp_path):
+    plain = "<IPython.core.display.HTML object>"
+    cell = code("show()", shown(text_html="<b>hi</b>", text_plain=plain), shown(text_html="<svg></svg>", text_plain=plain))
+    _, words, _ = made(cell, folder=tmp_path)
+    assert "hi" in words
+    assert "(HTML, to be seen in the notebook)" in words
+    assert plain not in words
+
+
 def test_long_outputs_are_shortened_and_it_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr("chainrule.lab.pdf.CHARACTERS", 1000)
     pages, words, warnings = made(code("flood()", printed("line\n" * 5000), printed("x" * 1001)), folder=tmp_path)

@@ -83,15 +83,19 @@ def test_a_check_that_is_left_in_the_middle_ends_its_processes(folder):
     assert time.monotonic() - started < 30
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_code_without_an_end_ends_with_the_process_that_checks_it(folder, how):
-    marker = folder.parent / "pid"
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_code_without_an_end_and_the_files_of_its_check_end_with_the_process_that_checks_it(folder, how):
+    marker, temporary = folder.parent / "pid", folder.parent / "temporary"
+    temporary.mkdir()
     edit(folder, "    mean =", f"    import os; open({str(marker)!r}, 'w').write(str(os.getpid()))\n    while True: pass\n    mean =")
-    with subprocess.Popen([sys.executable, "-m", "chainrule", "lab", "check", str(folder)], stdout=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "chainrule", "lab", "check", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(temporary)}) as process:
         while not (marker.exists() and marker.read_text()):
             time.sleep(0.05)
+        assert list(temporary.iterdir())
         process.send_signal(how)
     deadline = time.monotonic() + 30
-    while command_of(marker.read_text()) and time.monotonic() < deadline:
+    while (command_of(marker.read_text()) or list(temporary.iterdir())) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not command_of(marker.read_text())
+    assert not list(temporary.iterdir())

@@ -84,3 +84,19 @@ def test_a_skeleton_imports_numpy_and_what_the_lab_needs(file, tmp_path):
 def test_sources_name_what_is_there():
     for _, exercise in EXERCISES:
         assert Path(inspect.getsourcefile(library(exercise))).stem == exercise.source.rpartition(".")[2]
+
+
+@pytest.mark.parametrize("make", [skeleton, solution])
+@pytest.mark.parametrize("file", FILES_HERE, ids=lambda file: file.name)
+def test_at_most_two_lines_are_empty(file, make):
+    assert "\n\n\n\n" not in make(file)
+
+
+@pytest.mark.parametrize("file", FILES_HERE, ids=lambda file: file.name)
+def test_no_comment_ends_in_a_line_of_one_word(file):
+    assert not re.search(r"^ +# \S+$", skeleton(file), re.MULTILINE)
+
+
+def test_a_backward_pass_of_dropout_says_nothing_of_random_generators():
+    (dropout,) = [file for file in FILES_HERE if file.name == "dropout.py"]
+    assert skeleton(dropout).count("random generator") == 1

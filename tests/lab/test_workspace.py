@@ -77,6 +77,7 @@ def test_several_workspaces_below_are_told_apart(tmp_path):
         ("[]", "is damaged"),
         ('{"version": 1}', "is damaged"),
         ('{"version": 1, "labs": ["cooking"]}', "there is no lab 'cooking'"),
+        ('{"version": 1, "labs": []}', "is damaged .it names no lab"),
         ('{"version": 0, "labs": []}', "was written by another version of the labs"),
     ],
 )
@@ -89,7 +90,7 @@ def test_a_note_that_cannot_be_read_is_told_with_what_to_do(tmp_path, note, mess
 
 
 def test_a_folder_without_a_workspace_says_how_to_start_one(tmp_path):
-    with pytest.raises(ValueError, match="chainrule lab start backpropagation work/"):
+    with pytest.raises(ValueError, match="start a lab in a new folder: chainrule lab start backpropagation work/"):
         find_workspace(tmp_path)
     with pytest.raises(ValueError, match="there is no folder"):
         find_workspace(tmp_path / "nowhere")
@@ -154,3 +155,10 @@ def test_a_lab_whose_package_is_missing_says_what_to_install(tmp_path, monkeypat
     with pytest.raises(ImportError, match=rf"^the lab {lab} needs {name}: pip install chainrule\[{package}\]$"):
         start(find_lab(lab), tmp_path / "work")
     assert not (tmp_path / "work").exists()
+
+
+def test_a_lab_joins_a_workspace_that_has_lost_its_note(tmp_path):
+    work = new_workspace(tmp_path / "work", "dropout")
+    (work / "lab.json").unlink()
+    new_workspace(work, "normalization")
+    assert json.loads((work / MANIFEST).read_text())["labs"] == ["normalization", "dropout"]

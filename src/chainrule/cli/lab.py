@@ -1,5 +1,7 @@
 """`chainrule lab`."""
 
+import contextlib
+import signal
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -34,7 +36,7 @@ Folder = Annotated[Path, typer.Argument(show_default=False, help="The workspace 
 def list_labs(
     folder: Annotated[Path, typer.Argument(show_default=False, help="A workspace, to see what is done in it.")] = Path(),
 ):
-    """The nine labs, what each asks for, and what is done."""
+    """The nine labs, one of them in PyTorch or in TensorFlow: what each asks for, and what is done."""
     from rich.table import Table
 
     from chainrule.lab.checking import check_workspace
@@ -105,6 +107,7 @@ def train(
     output: Annotated[Path | None, typer.Option(help="The picture (default: training.png in the workspace).")] = None,
 ):
     """Train real networks with your functions in place of the library's, and once more with the library's."""
+    from rich.markup import escape
     from rich.progress import Progress
 
     from chainrule.lab.labs import find_lab
@@ -113,20 +116,23 @@ def train(
 
     workspace = find_workspace(folder)
     path = checked_output(output or workspace.folder / "training.png", ".png")
-    labs = [find_lab(lab)] if lab else [each for each in workspace.labs if each.name in TRAINABLE]
-    if absent := [each.name for each in labs if each not in workspace.labs or each.name not in TRAINABLE]:
-        raise ValueError(f"{workspace.folder} has no lab {absent[0]} that trains something; these do: {', '.join(TRAINABLE)}")
+    asked = (find_lab(lab),) if lab else workspace.labs
+    if asked[0] not in workspace.labs:
+        raise ValueError(f"{workspace.folder} has no lab {lab}; it has {', '.join(each.name for each in workspace.labs)}")
+    labs = [each for each in asked if each.name in TRAINABLE]
+    if not labs:
+        raise ValueError(f"there is nothing to train in {', '.join(each.name for each in asked)}; there is in {', '.join(TRAINABLE)}")
     if limit is None and data == "cifar10":
         limit = 2000
     runs = []
     for each in labs:
-        with Progress(console=err, transient=True) as bar:
+        with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
             tasks = {}
 
             def advance(run, who, step, bar=bar, tasks=tasks):
                 key = run.title, who
                 if key not in tasks:
-                    tasks[key] = bar.add_task(f"{run.title}, {who}", total=run.steps)
+                    tasks[key] = bar.add_task(escape(f"{run.title}, {who}"), total=run.steps)
                 bar.update(tasks[key], completed=step)
 
             found = train(workspace, each, data=data, limit=limit, epochs=epochs, seed=seed, progress=advance)
@@ -137,7 +143,7 @@ def train(
         runs += found
     if not runs:
         raise ValueError(
-            f"nothing is written yet that a network of {' or '.join(each.name for each in labs)} could use: it takes a forward and its "
+            f"nothing of {', '.join(each.name for each in labs)} is written yet that a network could use: it takes a forward and its "
             "backward pass, an update rule, or a network"
         )
     picture(runs, path)
@@ -163,7 +169,7 @@ def submit(
     from chainrule.lab.workspace import find_workspace
 
     workspace = find_workspace(folder)
-    with err.status("") as status:
+    with _ended_in_order(), err.status("") as status:
         try:
             made = submit(workspace, name=name, folder=output, execute=execute, allow_errors=allow_errors, progress=status.update)
         except CellsFailed as error:
@@ -175,6 +181,23 @@ def submit(
     out.print(f"zip  {made.zip}", markup=False, soft_wrap=True)
     if made.pdf is not None:
         out.print(f"pdf  {made.pdf}", markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _ended_in_order():
+    """SIGTERM, and SIGHUP of a terminal that is closed, leave the block by an exception, so that what it started and wrote goes with it."""
+
+    def end(number, frame):
+        raise SystemExit(128 + number)  # as a shell tells it
+
+    default = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]  # nohup ignores one
+    for number in default:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in default:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _unfinished(workspace):
@@ -189,7 +212,8 @@ def _unfinished(workspace):
 
 
 def _meant(folder, functions):
-    """The workspace, and names of functions; a first name that is no folder is a function's, if there is a workspace here."""
+    """The workspace, and names of functions; a first name that is no folder is one if it is known, or there is a workspace here."""
+    from chainrule.lab.labs import NAMES
     from chainrule.lab.workspace import find_workspace
 
     if folder.exists() or len(folder.parts) > 1:
@@ -197,6 +221,8 @@ def _meant(folder, functions):
     try:
         return find_workspace(Path()), [str(folder), *functions]
     except ValueError:
+        if folder.name.partition(".")[0] in NAMES:
+            raise
         return find_workspace(folder), functions
 
 

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -35,14 +36,17 @@ def main():
 
 
 def _keep(asked, report, printed):
-    """Let a child play the role that is asked for, and report how it ended."""
+    """Let a child play the role that is asked for, and report how it ended; remove its folder, for whoever asked may have been killed."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
         _play(asked, report, printed)
-    threading.Thread(target=_end_with, args=(report, child), daemon=True).start()
+    end = threading.Thread(target=_end_with, args=(report, child), daemon=True)
+    end.start()
     _, status = os.waitpid(child, 0)
     _say(report, ended=os.waitstatus_to_exitcode(status))
+    end.join()
+    shutil.rmtree(asked["folder"], ignore_errors=True)
     os._exit(0)
 
 

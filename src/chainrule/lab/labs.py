@@ -5,7 +5,7 @@ from pathlib import Path
 
 import chainrule
 
-__all__ = ["FILES", "LABS", "Exercise", "File", "Lab", "find_lab", "source_path"]
+__all__ = ["FILES", "LABS", "NAMES", "Exercise", "File", "Lab", "find_lab", "source_path"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ OPTIM = File(
         "sgd_momentum",
         "rmsprop",
         "adam",
-        asks="the config that is given back has the settings and the state, so that the next step can go on with it",
+        asks="the config that is given back has settings and state, so that the next step can go on with it",
         may_change=("w",),
     ),
 )
@@ -140,11 +140,14 @@ NORMALIZATION = File(
 DROPOUT = File(
     "dropout.py",
     "Inverted dropout, in both modes.",
-    _exercises(
-        "chainrule.functional.dropout",
-        "dropout_forward",
-        "dropout_backward",
-        asks='any random generator will do, if the same "seed" gives the same mask; "rng" may be left out',
+    (
+        Exercise(
+            "dropout_forward",
+            "chainrule.functional.dropout",
+            "dropout",
+            asks='any random generator will do, if the same "seed" gives the same mask; "rng" may be left out',
+        ),
+        Exercise("dropout_backward", "chainrule.functional.dropout", "dropout"),
     ),
 )
 CONVOLUTION = File(
@@ -279,6 +282,11 @@ LABS = (
     Lab("looking-inside", "Looking inside", "saliency maps, fooling images, class visualization", (LOOKING_INSIDE,)),
 )
 FILES = tuple(dict.fromkeys(file for lab in LABS for file in lab.files))
+NAMES = {  # of all that can be checked, without what follows a dot
+    *(lab.name for lab in LABS),
+    *(file.name.removesuffix(".py") for file in FILES),
+    *(exercise.name for file in FILES for exercise in file.exercises),
+}
 
 
 def source_path(module: str) -> Path:

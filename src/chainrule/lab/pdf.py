@@ -38,8 +38,9 @@ ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x
 PREAMBLE = """\
 #set document(title: {title}, date: none)
 #set page(paper: "a4", margin: (x: 2cm, top: 2.2cm, bottom: 2cm), numbering: "1 / 1", header: context {{
-  let here-title = query(selector(heading.where(level: 1)).before(here())).at(-1, default: none)
-  let next = query(heading.where(level: 1)).filter(it => it.location().page() == here().page()).at(0, default: here-title)
+  let titles = heading.where(level: 1, bookmarked: auto)
+  let here-title = query(selector(titles).before(here())).at(-1, default: none)
+  let next = query(titles).filter(it => it.location().page() == here().page()).at(0, default: here-title)
   if next != none {{ text(8pt, gray, next.body); v(-0.6em); line(length: 100%, stroke: 0.4pt + gray) }}
 }})
 #set text(font: ("Libertinus Serif", "DejaVu Sans"), size: 10.5pt, lang: "en")
@@ -58,10 +59,21 @@ PREAMBLE = """\
 #let boxed(body, left: none, ..options) = block(
   width: 100%, inset: 6pt, above: 0.7em, below: 0.7em, stroke: (left: left), ..options, body
 )
-#let code(source) = boxed(raw(source, lang: "python", block: true), fill: luma(245), sticky: source.split("\n").len() < 25)
+#let hanging(line) = {{
+  let indent = line.text.len() - line.text.trim(at: start).len()
+  // a box does not go on on the next page, and without words it has no height
+  if line.text.trim() == "" or line.text.len() > 3000 {{ line }} else {{
+    box(width: 100%, par(hanging-indent: (calc.min(indent, 32) + 8) * 0.6em, line.body))
+  }}
+}}
+#let code(source) = {{
+  show raw.line: hanging
+  boxed(raw(source, lang: "python", block: true), fill: luma(245), sticky: source.split("\n").len() < 25)
+}}
 #let output(printed) = boxed(raw(printed, block: true), left: 1.5pt + luma(200))
 #let trouble(printed) = boxed(raw(printed, block: true), left: 1.5pt + rgb("#cc4444"))
 #let typed(source) = boxed(raw(source, block: true))
+#let shown(body) = {{ set heading(outlined: false, bookmarked: false); body }}
 #align(center, text(20pt, weight: "bold", {title}))
 #outline(depth: 2)
 """
@@ -85,11 +97,12 @@ class Section:
 
 @dataclass
 class _Part:
-    """A piece of Typst, and what stands in its place if it cannot be set."""
+    """A piece of Typst, what stands in its place if it cannot be set, and the function that gets it once it is made of Markdown."""
 
     typst: str
     instead: str
     place: str
+    function: str = ""
 
 
 def as_pdf(title: str, sections: Sequence[Section], pictures: Path) -> tuple[bytes, list[str]]:
@@ -227,12 +240,11 @@ class _Maker:
                 self.warnings.append(f"{place}: its picture is damaged; the PDF shows its text")
         for mime in ("text/markdown", "text/latex"):
             if mime in data:
-                return [self._markdown(_text(data[mime]), place, {})]
-        if "text/plain" in data:  # tables in HTML have their text beside them
-            return self._printed("output", _text(data["text/plain"]), place)
-        if "text/html" in data:
-            return self._printed("output", _without_tags(_text(data["text/html"])), place)
-        return []
+                return [self._markdown(_text(data[mime]), place, {}, "shown")]
+        plain = _text(data.get("text/plain", ""))
+        if "text/html" in data and re.fullmatch(r"(<\S+ object( at \S+)?>)?", plain):  # tables have their text beside them
+            plain = _without_tags(_text(data["text/html"])).strip() or "(HTML, to be seen in the notebook)"
+        return self._printed("output", plain, place)
 
     def _printed(self, function, text, place) -> list[_Part]:
         text = ANSI.sub("", text)
@@ -247,9 +259,9 @@ class _Maker:
             self.warnings.append(f"{place}: its output is too long for the PDF, which shows the beginning")
         return [_plain(function, kept, place)]
 
-    def _markdown(self, source, place, attachments) -> _Part:
+    def _markdown(self, source, place, attachments, function="") -> _Part:
         part = _plain("typed", source, place)
-        part.instead = part.typst
+        part.function = function
         self.texts.append((part, source, attachments))
         return part
 
@@ -293,7 +305,8 @@ class _Maker:
             self.place, self.attachments = part.place, {f"c{index}-{name}": content for name, content in attachments.items()}
             blocks.append({"t": "Div", "c": [_bare(), self._blocks(block["c"][1])]})
         for index, written in enumerate(self._typst(document, blocks)):
-            self.texts[index][0].typst = f"#[\n{written}\n]"
+            part = self.texts[index][0]
+            part.typst = f"#{part.function}[\n{written}\n]"
 
     def _typst(self, document, blocks) -> list[str]:
         written, told = self._pandoc("json", "typst", json.dumps({**document, "meta": {}, "blocks": _marked(blocks)}))

@@ -53,7 +53,7 @@ def solution(file: File) -> str:
 
 
 def _header(file, imports):
-    return f'"""{file.title}"""\n\n{imports}'
+    return f'"""{file.title}"""\n\n{imports}'.rstrip("\n")
 
 
 @cache

@@ -52,13 +52,18 @@ def find_workspace(folder: Path) -> Workspace:
         if len(below) > 1:
             raise ValueError(f"{folder} has several workspaces: {', '.join(path.name for path in below)}; name the one that is meant")
         found = below[0] if below else None
-    if found is None and (labs := [lab for lab in LABS if (folder / f"{lab.notebook}.ipynb").is_file()]):
-        return Workspace(folder, tuple(labs))  # what was handed in
-    if found is None:
-        raise ValueError(
-            f"{folder} is no workspace: it has no {MANIFEST}; start a lab there first: chainrule lab start {LABS[0].name} work/"
-        )
-    return _opened(found)
+    if found is not None:
+        return _opened(found)
+    if labs := _with_notebooks(folder):
+        return Workspace(folder, labs)
+    raise ValueError(
+        f"{folder} is no workspace: it has no {MANIFEST}; start a lab in a new folder: chainrule lab start {LABS[0].name} work/"
+    )
+
+
+def _with_notebooks(folder: Path) -> tuple[Lab, ...]:
+    """The labs whose notebooks are in a folder; what was handed in has no note."""
+    return tuple(lab for lab in LABS if (folder / f"{lab.notebook}.ipynb").is_file())
 
 
 def _opened(folder: Path) -> Workspace:
@@ -67,6 +72,8 @@ def _opened(folder: Path) -> Workspace:
         content = json.loads(path.read_text(encoding="utf-8"))
         version, names = content["version"], content["labs"]
         labs = [find_lab(name) for name in names]
+        if version == VERSION and not labs:
+            raise ValueError("it names no lab")
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path} is damaged ({error}); your files are as they were: start the lab in a new folder and copy them there"
@@ -109,14 +116,12 @@ def start(lab: Lab, folder: Path, *, solutions: bool = False) -> list[Path]:
         if importlib.util.find_spec(need) is None:
             raise ImportError(f"the lab {lab.name} needs {PACKAGES[need]}: pip install chainrule[{need}]")
 
-    started: tuple[Lab, ...] = ()
-    if (folder / MANIFEST).is_file():
-        started = _opened(folder).labs
-        if lab in started:
-            raise ValueError(f"{folder} has the lab {lab.name} already; nothing was changed")
-    elif folder.exists() and not folder.is_dir():
+    started = _opened(folder).labs if (folder / MANIFEST).is_file() else _with_notebooks(folder)
+    if lab in started:
+        raise ValueError(f"{folder} has the lab {lab.name} already; nothing was changed")
+    if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; name a folder for the lab")
-    elif folder.is_dir() and any(folder.iterdir()):
+    if not started and folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"{folder} is not empty, and no workspace of labs; nothing was changed: name a new folder")
 
     contents = {f"{lab.notebook}.ipynb": notebooks.notebook(lab, solutions=solutions)}
