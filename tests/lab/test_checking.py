@@ -1,5 +1,6 @@
 """Verdicts on whole workspaces: what is not written, right, wrong, or cannot be run, with file and line."""
 
+import os
 import time
 
 import pytest
@@ -210,6 +211,13 @@ def test_a_name_that_no_lab_asks_for_names_the_nearest(tmp_path):
 def test_a_file_that_is_binary_is_told(tmp_path):
     (new_workspace(tmp_path) / "normalization.py").write_bytes(b"\x00\xff\xfe")
     assert verdict_on(tmp_path, "layernorm_forward").status == "error"
+
+
+def test_a_pipe_in_place_of_a_file_is_told(tmp_path):
+    file = new_workspace(tmp_path) / "normalization.py"
+    file.unlink()
+    os.mkfifo(file)
+    assert "is a pipe or a device, not a file; it is not read" in verdict_on(tmp_path, "layernorm_forward").sentence
 
 
 def test_files_of_the_workspace_find_one_another(tmp_path):

@@ -16,6 +16,7 @@ from chainrule.lab.probing import Outcome
 from chainrule.lab.processes import ForkServer
 from chainrule.lab.sandbox import SECONDS, Task, run_tasks
 from chainrule.lab.workspace import Workspace
+from chainrule.training.storage import read_file
 
 __all__ = ["Servers", "Verdict", "check_workspace", "importers", "written_functions"]
 
@@ -357,7 +358,7 @@ class _Source:
     @classmethod
     def read(cls, path: Path) -> "_Source":
         try:
-            tree = ast.parse(path.read_bytes(), path.name)
+            tree = ast.parse(read_file(path), path.name)
         except FileNotFoundError:
             return cls({}, f"{path.name} is missing; it was there when the lab was started: put it back")
         except SyntaxError as error:

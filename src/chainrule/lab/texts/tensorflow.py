@@ -300,14 +300,15 @@ def own_network():
             *block(128),
             keras.layers.MaxPooling2D(2),
             keras.layers.Flatten(),
-            keras.layers.Dropout(0.3),
-            keras.layers.Dense(10),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(10, kernel_initializer="zeros"),
         ]
     )
 
 
 def own_optimizer():
-    return keras.optimizers.AdamW(2e-3, weight_decay=1e-2)
+    steps = OWN_EPOCHS * -(-len(data.train) // 64)
+    return keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(2e-3, steps), weight_decay=1e-2)
 
 
 # %%
@@ -341,5 +342,6 @@ if best >= TARGET:
 # **Answer** (one of many). The beginning has 20 hidden values and stays below the target. Convolutions with pooling
 # bring most of the gain: a stroke is the same stroke one pixel to the right. Batch norm makes the loss fall faster, so
 # that 8 epochs are enough; its running mean has to follow within them, which Keras' default momentum of 0.99 does not do in so few steps.
-# Adam does not need a search for the learning rate here. Dropout and weight decay cost a little training loss and keep the validation
-# accuracy steady from epoch to epoch.
+# Adam does not need a search for the learning rate here; lowering it to the end along a cosine keeps the last epochs steady. Scores that
+# begin at 0 begin with the loss of guessing, log 10; Keras' own weights of the last layer begin above it. Dropout and weight decay cost a
+# little training loss, and are what makes the difference on 5,000 images, which such a network could learn by heart.
