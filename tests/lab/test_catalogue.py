@@ -96,6 +96,35 @@ def test_a_catalogued_mistake_is_named_and_no_other(topic, index):
     assert (finding.kind, finding.sentence) == (mistake.kind, mistake.sentence)
 
 
+def a_finding_on_init(topic, name, network):
+    exercise, probes, library = exercise_of(topic, name), probes_of(topic)[f"{name}.__init__"], library_of(topic)
+    seen = [outcome(probe, {**library, name: network}, exercise.may_change) for probe in probes]
+    return diagnose(f"{name}.__init__", topic, probes, seen, right_outcomes(topic, f"{name}.__init__"), library, exercise.may_change)
+
+
+NETWORKS = [("residual_blocks", "ResidualBlock"), ("modules", "TwoLayerFC"), ("modules", "ThreeLayerConvNet")]
+IN_FORWARD = [
+    (topic, name, index)
+    for topic, name in NETWORKS
+    for index, mistake in enumerate(mistakes_of(topic))
+    if mistake.function == f"{name}.forward"
+]
+
+
+@pytest.mark.parametrize(("topic", "name", "index"), IN_FORWARD)
+def test_init_is_right_whatever_is_wrong_with_forward(topic, name, index):
+    assert a_finding_on_init(topic, name, mistakes_of(topic)[index].code) is None
+
+
+@pytest.mark.parametrize(("topic", "name"), NETWORKS)
+@pytest.mark.parametrize("error", [NotImplementedError, NameError])
+def test_init_is_right_where_forward_fails(topic, name, error):
+    def forward(self, x):
+        raise error("forward")
+
+    assert a_finding_on_init(topic, name, type(name, (library_of(topic)[name],), {"forward": forward})) is None
+
+
 @pytest.mark.parametrize("topic", TOPICS)
 def test_mistakes_are_told_in_a_sentence_with_hints(topic):
     for mistake in mistakes_of(topic):

@@ -307,6 +307,24 @@ def convnet_mistakes(init, forward):
         ),
         (
             "shape",
+            "the convolutions have no padding, so that the affine layer gets too few pixels; the padding has to keep the size",
+            ("How many pixels does a kernel of 5 lose at each side?", "padding=2 for 5 x 5, padding=1 for 3 x 3"),
+            {"pads": (0, 0)},
+        ),
+        (
+            "off-by-one",
+            "the paddings are swapped: a 5 x 5 convolution keeps the size with padding 2, a 3 x 3 one with padding 1",
+            ("How many pixels does a kernel of 5 lose at each side?", "The padding is (kernel size - 1) / 2."),
+            {"pads": (1, 2)},
+        ),
+        (
+            "off-by-one",
+            "all of the padding is in the first convolution (3 and 0); each keeps the size of its input: 2 for 5 x 5, 1 for 3 x 3",
+            ("How many pixels does a kernel of 5 lose at each side?", "The padding is (kernel size - 1) / 2."),
+            {"pads": (3, 0)},
+        ),
+        (
+            "shape",
             "the affine layer expects images of half the side, as after a pool; this network has none",
             ("What is the size of the image after both convolutions?", "channel_2 * side * side"),
             {"area": lambda side: (side // 2) ** 2},
@@ -380,18 +398,6 @@ def convnet_mistakes(init, forward):
             "the image goes through relu before the first convolution; it stands after each convolution alone",
             ("What happens to negative pixels of a normalized image?", "conv - relu - conv - relu - affine"),
             {"before": torch.relu},
-        ),
-        (
-            "off-by-one",
-            "the paddings are swapped: a 5 x 5 convolution keeps the size with padding 2, a 3 x 3 one with padding 1",
-            ("How many pixels does a kernel of 5 lose at each side?", "The padding is (kernel size - 1) / 2."),
-            {"pads": (1, 2)},
-        ),
-        (
-            "off-by-one",
-            "all of the padding is in the first convolution (3 and 0); each keeps the size of its input: 2 for 5 x 5, 1 for 3 x 3",
-            ("How many pixels does a kernel of 5 lose at each side?", "The padding is (kernel size - 1) / 2."),
-            {"pads": (3, 0)},
         ),
         (
             "missing-term",

@@ -1,5 +1,7 @@
 """Probes of level 2 of PyTorch, classes, whose layers may have any names and order; torch is imported when a probe runs."""
 
+import contextlib
+
 import numpy as np
 
 from chainrule.lab.probes.tensors import draws, returned_loss, rounded_std, scores_and_gradients, tensor
@@ -12,6 +14,7 @@ __all__ = [
     "convnet_probes",
     "convnet_sizes",
     "parameters_of",
+    "sides",
     "structure",
     "two_layer_probes",
     "two_layer_sizes",
@@ -92,6 +95,24 @@ def structure(name, *arguments):
             "parameter sizes": parameters_of(network),
             "all require gradients": all(parameter.requires_grad for parameter in network.parameters()),
         }
+
+    return observed
+
+
+def sides(name, *arguments, image, **named):
+    """How large the images are that come out of the convolutions, as far as `forward` gets and where it calls them as modules."""
+
+    def observed(functions):
+        import torch
+
+        network = built(getattr(functions, name), *arguments, **named).eval()
+        found = []
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.register_forward_hook(lambda module, given, out: found.append(out.shape[-1]))
+        with torch.no_grad(), contextlib.suppress(Exception):  # told of `forward`
+            network(torch.zeros(image))
+        return {"smallest image": min(found, default=image[-1]), "largest image": max(found, default=image[-1])}
 
     return observed
 
@@ -231,6 +252,7 @@ PROBES = {
             "where the side of the images is left out, which makes it 32",
             "shape",
         ),
+        Probe("sizes of images on the way", sides("ThreeLayerConvNet", 3, 4, 2, 7, 8, image=(1, 3, 8, 8))),
         Probe("how the weights begin", beginnings("ThreeLayerConvNet", 5, 57, 16, 32, 8, shapes=convnet_sizes(5, 57, 16, 32, 8)[0])),
     ),
     "ThreeLayerConvNet.forward": convnet_probes("ThreeLayerConvNet"),
