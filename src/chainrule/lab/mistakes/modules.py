@@ -132,6 +132,12 @@ def two_layer_mistakes(init, forward):
             {"learning": False},
         ),
         *_beginnings(2),
+        (
+            "missing-term",
+            "both layers are as PyTorch makes them; asked for are no biases, and weights drawn from N(0, 2 / fan_in)",
+            ("What does nn.Linear make besides the weights, and how does it draw them?", "nn.Linear(..., bias=False), kaiming_normal_"),
+            {"bias": (True, True), "weights": without},
+        ),
     )
     computed = (
         *SCORES,
@@ -310,6 +316,18 @@ def convnet_mistakes(init, forward):
             "the convolutions have no padding, so that the affine layer gets too few pixels; the padding has to keep the size",
             ("How many pixels does a kernel of 5 lose at each side?", "padding=2 for 5 x 5, padding=1 for 3 x 3"),
             {"pads": (0, 0)},
+        ),
+        (
+            "shape",
+            "the first convolution has no padding, so that the affine layer gets too few pixels; the padding has to keep the size",
+            ("How many pixels does a kernel of 5 lose at each side?", "padding=2 for 5 x 5"),
+            {"pads": (0, 1)},
+        ),
+        (
+            "shape",
+            "the second convolution has no padding, so that the affine layer gets too few pixels; the padding has to keep the size",
+            ("How many pixels does a kernel of 3 lose at each side?", "padding=1 for 3 x 3"),
+            {"pads": (2, 0)},
         ),
         (
             "off-by-one",

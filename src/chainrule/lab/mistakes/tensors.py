@@ -180,6 +180,12 @@ CONVNET = tuple(
         ),
         (
             "missing-term",
+            "the biases of both convolutions are left out",
+            ("How many tensors are in params, and how many are used?", "F.conv2d takes the bias as its third argument."),
+            conv_net(biases=(0, 0, 1)),
+        ),
+        (
+            "missing-term",
             "no layer has its bias: every second tensor of params is one",
             ("How many tensors are in params, and how many are used?", "F.conv2d takes the bias as its third argument."),
             conv_net(biases=(0, 0, 0)),
@@ -366,6 +372,12 @@ WEIGHT = tuple(
             "fan_in of (D, M) is taken to be M; x (N, D) @ w (D, M) sums over D",
             ("Over which axis of w does x @ w sum?", "shape[0] for two axes, math.prod(shape[1:]) for four"),
             weight(std=lambda shape: math.sqrt(2 / math.prod(shape[1:]))),
+        ),
+        (
+            "wrong-statistic",
+            "fan_in is taken to be shape[1]; in (D, M) it is D, shape[0], and in (F, C, KH, KW) it is C * KH * KW",
+            ("How many numbers does one output sum up?", "shape[0] for two axes, math.prod(shape[1:]) for four"),
+            weight(std=lambda shape: math.sqrt(2 / shape[1])),
         ),
         (
             "wrong-statistic",

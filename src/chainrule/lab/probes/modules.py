@@ -128,11 +128,13 @@ def beginnings(name, *arguments, shapes):
             raise ContractError(f"the weights have {', '.join(str(w.numel()) for w in weights) or 'no'} numbers; expected {sizes}")
         biases = [parameter for parameter in network.parameters() if parameter.ndim == 1]
         deviations = [weight.detach().abs().max() / weight.detach().std() for weight in weights]
-        return {
+        found = {
             "std of the weights": np.array([rounded_std(weight) for weight in weights], np.float32),
             "weights beyond 2.5 std": np.array([bool(deviation > 2.5) for deviation in deviations]),
-            "largest bias": max((float(bias.detach().abs().max()) for bias in biases), default=0.0),
         }
+        if len(weights) < len(shapes):  # else it should have no biases, however they begin
+            found["biases begin at 0"] = not any(bool(bias.detach().any()) for bias in biases)
+        return found
 
     return observed
 

@@ -262,7 +262,6 @@ PROBES = {
             "with dropout",
             "mode",
         ),
-        Probe("dropout 0.25", of_convolutions(dropped, "ResidualBlock", 64, [64, 64, 64], [3, 3, 1], dropout=0.25), *DROPOUT),
     ),
     BOTTLENECK: (
         Probe("10 channels, inner convolution of 5", parameters("ResidualBottleneckBlock", 10, [5], [3])),
