@@ -112,7 +112,8 @@ def sides(name, *arguments, image, **named):
                 module.register_forward_hook(lambda module, given, out: found.append(out.shape[-1]))
         with torch.no_grad(), contextlib.suppress(Exception):  # told of `forward`
             network(torch.zeros(image))
-        return {"smallest image": min(found, default=image[-1]), "largest image": max(found, default=image[-1])}
+        found = found or [image[-1]]
+        return {"side of the image after the first convolution": found[0], "side of the image after the last one": found[-1]}
 
     return observed
 
