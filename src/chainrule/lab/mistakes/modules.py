@@ -331,6 +331,18 @@ def convnet_mistakes(init, forward):
         ),
         (
             "off-by-one",
+            "both paddings are 1; a kernel of 5 x 5 loses 2 pixels at each side",
+            ("How many pixels does a kernel of 5 lose at each side?", "padding=2 for 5 x 5, padding=1 for 3 x 3"),
+            {"pads": (1, 1)},
+        ),
+        (
+            "off-by-one",
+            "both paddings are 2; a kernel of 3 x 3 loses 1 pixel at each side",
+            ("How many pixels does a kernel of 3 lose at each side?", "padding=2 for 5 x 5, padding=1 for 3 x 3"),
+            {"pads": (2, 2)},
+        ),
+        (
+            "off-by-one",
             "the paddings are swapped: a 5 x 5 convolution keeps the size with padding 2, a 3 x 3 one with padding 1",
             ("How many pixels does a kernel of 5 lose at each side?", "The padding is (kernel size - 1) / 2."),
             {"pads": (1, 2)},

@@ -190,6 +190,20 @@ CONVNET = tuple(
             ("How many tensors are in params, and how many are used?", "F.conv2d takes the bias as its third argument."),
             conv_net(biases=(0, 0, 0)),
         ),
+        *(
+            (
+                "shape",
+                f"{sentence}, so that fc_w does not fit what they give; the padding has to keep the size of the image",
+                ("How many pixels does a kernel of 5 lose at each side, and one of 3?", "The padding is (kernel size - 1) / 2."),
+                conv_net(pads=pads),
+            )
+            for sentence, pads in (
+                ("the convolutions have no padding", (0, 0)),
+                ("the first convolution has no padding", (0, 1)),
+                ("one of the paddings is 1 too small", (1, 1)),
+                ("one of the paddings is 1 too large", (2, 2)),
+            )
+        ),
         (
             "off-by-one",
             "the paddings are swapped: a 5 x 5 convolution keeps the size with padding 2, a 3 x 3 one with padding 1",
