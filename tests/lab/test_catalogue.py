@@ -6,6 +6,7 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import chainrule.lab.mistakes
@@ -94,6 +95,61 @@ def test_a_catalogued_mistake_is_named_and_no_other(topic, index):
     finding = diagnose(mistake.function, topic, probes, seen, right_outcomes(topic, mistake.function), library, exercise.may_change)
     assert finding is not None, "this is no mistake: every probe sees what is right"
     assert (finding.kind, finding.sentence) == (mistake.kind, mistake.sentence)
+
+
+def a_finding_on_init(topic, name, network):
+    exercise, probes, library = exercise_of(topic, name), probes_of(topic)[f"{name}.__init__"], library_of(topic)
+    seen = [outcome(probe, {**library, name: network}, exercise.may_change) for probe in probes]
+    return diagnose(f"{name}.__init__", topic, probes, seen, right_outcomes(topic, f"{name}.__init__"), library, exercise.may_change)
+
+
+NETWORKS = [("residual_blocks", "ResidualBlock"), ("modules", "TwoLayerFC"), ("modules", "ThreeLayerConvNet")]
+IN_FORWARD = [
+    (topic, name, index)
+    for topic, name in NETWORKS
+    for index, mistake in enumerate(mistakes_of(topic))
+    if mistake.function == f"{name}.forward"
+]
+
+
+@pytest.mark.parametrize(("topic", "name", "index"), IN_FORWARD)
+def test_init_is_right_whatever_is_wrong_with_forward(topic, name, index):
+    assert a_finding_on_init(topic, name, mistakes_of(topic)[index].code) is None
+
+
+@pytest.mark.parametrize(("topic", "name"), NETWORKS)
+@pytest.mark.parametrize("error", [NotImplementedError, NameError])
+def test_init_is_right_where_forward_fails(topic, name, error):
+    def forward(self, x):
+        raise error("forward")
+
+    assert a_finding_on_init(topic, name, type(name, (library_of(topic)[name],), {"forward": forward})) is None
+
+
+def example_of(topic, sentence):
+    """What a mistake gives and what is right, in the probe that shows it."""
+    mistake = next(each for each in mistakes_of(topic) if each.sentence.startswith(sentence))
+    probes, library, expected = probes_of(topic)[mistake.function], library_of(topic), right_outcomes(topic, mistake.function)
+    seen = [outcome(probe, {**library, mistake.function: mistake.code}) for probe in probes]
+    finding = diagnose(mistake.function, topic, probes, seen, expected, library, exercise_of(topic, mistake.function).may_change)
+    return seen[finding.probe].values, expected[finding.probe].values
+
+
+@pytest.mark.parametrize(
+    ("topic", "sentence", "value"),
+    [
+        ("batchnorm", "eps is added to the standard deviation, outside", "out"),
+        ("update_rules", "epsilon is added to the mean of squares, inside", "next_w"),
+    ],
+)
+def test_the_example_of_an_epsilon_in_the_wrong_place_shows_a_difference(topic, sentence, value):
+    got, right = (values[value] for values in example_of(topic, sentence))
+    assert abs(got - right).max() > 0.01
+
+
+def test_the_example_of_one_mask_for_all_samples_has_a_number_for_each_value():
+    for values in example_of("dropout", "one mask is used for all samples"):
+        assert all(np.isfinite(value) for value in values.values())
 
 
 @pytest.mark.parametrize("topic", TOPICS)

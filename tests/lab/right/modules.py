@@ -68,6 +68,24 @@ class SamePadding(nn.Module):
         return self.head(x.view(x.shape[0], -1))
 
 
+class ConvolutionsAlone(nn.Module):
+    """The affine layer is a convolution as large as the image, and padding is a layer."""
+
+    def __init__(self, in_channel, channel_1, channel_2, num_classes, side=32):
+        super().__init__()
+        self.pad, self.pad_more = nn.ZeroPad2d(1), nn.ZeroPad2d(2)
+        self.first, self.second = nn.Conv2d(in_channel, channel_1, 5), nn.Conv2d(channel_1, channel_2, 3)
+        self.top = nn.Conv2d(channel_2, num_classes, side)
+        for convolution in (self.first, self.second, self.top):
+            nn.init.kaiming_normal_(convolution.weight)
+            nn.init.zeros_(convolution.bias)
+
+    def forward(self, x):
+        hidden = torch.relu(self.first(self.pad_more(x)))
+        hidden = torch.relu(self.second(self.pad(hidden)))
+        return self.top(hidden)[:, :, 0, 0]
+
+
 class ByHand(nn.Module):
     """Convolutions as functions, on parameters of its own; the affine matrix is (D, C)."""
 
@@ -119,6 +137,7 @@ RIGHT = [
     ("last layer first", {"TwoLayerFC": LastLayerFirst}),
     ("a Sequential inside", {"TwoLayerFC": Wrapped}),
     ("padding as a word, head first", {"ThreeLayerConvNet": SamePadding}),
+    ("convolutions alone", {"ThreeLayerConvNet": ConvolutionsAlone}),
     ("parameters by hand", {"ThreeLayerConvNet": ByHand}),
     ("a loss of its own", {"train_step": a_loss_of_its_own}),
     ("set to zero afterwards", {"train_step": zeroed_afterwards}),

@@ -106,8 +106,35 @@ class ByHand(nn.Module):
         return F.conv2d(F.pad(x, [pad] * 4), conv.weight, conv.bias)
 
 
+class OwnMask(nn.Module):
+    """Dropout and the end of the block written out, the shortcut first."""
+
+    def __init__(self, in_channels, channels, kernel_sizes, batchnorm=False, dropout=0.0, activation_type="relu", activation_params=None):
+        super().__init__()
+        self.convs, self.between = nn.ModuleList(), nn.ModuleList()
+        self.keep = 1 - dropout
+        for number, (outputs, size) in enumerate(zip(channels, kernel_sizes, strict=True)):
+            self.convs.append(nn.Conv2d(channels[number - 1] if number else in_channels, outputs, size, padding=(size - 1) // 2))
+            norm = [nn.BatchNorm2d(outputs)] if batchnorm else []
+            self.between.append(nn.Sequential(*norm, ACTIVATIONS[activation_type](**(activation_params or {}))))
+        del self.between[-1]
+        if in_channels != channels[-1]:
+            self.project = nn.Conv2d(in_channels, channels[-1], 1, bias=False)
+
+    def forward(self, x):
+        out = self.project(x) if hasattr(self, "project") else x
+        for conv, between in zip(self.convs, self.between, strict=False):
+            x = conv(x)
+            if self.training and self.keep < 1:
+                x = x * (torch.rand(*x.shape[:2], 1, 1) < self.keep) / self.keep
+            x = between(x)
+        out = out + self.convs[-1](x)
+        return torch.where(out > 0, out, torch.zeros_like(out))
+
+
 RIGHT = [
     ("lists", {"ResidualBlock": Lists, "ResidualBottleneckBlock": Bottleneck}),
     ("in place", {"ResidualBlock": InPlace, "ResidualBottleneckBlock": Child}),
     ("by hand", {"ResidualBlock": ByHand}),
+    ("own mask", {"ResidualBlock": OwnMask}),
 ]

@@ -904,6 +904,15 @@ def in_test_mode(dx):
     return backward
 
 
+def dgamma_with_gamma(dout, cache):
+    """In mode 'train' also in the dx that is made from it."""
+    mode, x_hat, std, gamma = cache
+    dgamma, dbeta = (dout * x_hat * gamma).sum(axis=0), dout.sum(axis=0)
+    if mode == "test":
+        return dout * gamma / std, dgamma, dbeta
+    return gamma / std * (dout - dbeta / len(dout) - x_hat * dgamma / len(dout)), dgamma, dbeta
+
+
 def modifies_dout(dout, cache):
     gradients = batchnorm_backward(dout, cache)
     dout *= cache[3]
@@ -1053,5 +1062,14 @@ OF_EACH_BACKWARD = (
 MISTAKES = (
     *FORWARD,
     *catalogue("batchnorm_backward", *OF_EACH_BACKWARD),
-    *catalogue("batchnorm_backward_alt", *OF_EACH_BACKWARD),
+    *catalogue(
+        "batchnorm_backward_alt",
+        *OF_EACH_BACKWARD,
+        (
+            "scale",
+            "dgamma has the factor gamma, and dx, which is made from it, is wrong with it; out is linear in gamma: sum dout * x_hat",
+            ("What is the derivative of gamma * x_hat with respect to gamma?", "Use dout for dgamma, not dx_hat."),
+            dgamma_with_gamma,
+        ),
+    ),
 )

@@ -1,11 +1,17 @@
 """Mistakes in convolution, naive and fast."""
 
+from functools import partial
+
 import numpy as np
 
 from chainrule.functional import conv_backward_naive, conv_forward_naive
 from chainrule.lab.mistake import Mistake
 
 __all__ = ["MISTAKES"]
+
+
+def without(sides):
+    return sides
 
 
 def padding(x, pad, **how):
@@ -183,6 +189,48 @@ def in_single_precision(x, w, b, conv_param):
     out, cache = forward(x, w, b, conv_param)
     return out.astype(np.float32), cache
 
+
+def loops(x, w, b, conv_param, *, image=without, filters=without, product=np.multiply):
+    """With four loops; `image` and `filters` are of (rows, columns), and give those that the loops take for them."""
+    stride, pad = conv_param["stride"], conv_param["pad"]
+    (H, W), (KH, KW) = image(x.shape[2:]), filters(w.shape[2:])
+    padded = padding(x, pad)
+    out: np.ndarray = np.zeros((len(x), len(w), places(H + 2 * pad, KH, stride), places(W + 2 * pad, KW, stride)), x.dtype)
+    for n, f, i, j in np.ndindex(*out.shape):
+        seen = padded[n, :, i * stride : i * stride + KH, j * stride : j * stride + KW]
+        out[n, f, i, j] = np.sum(product(seen, w[f])) + b[f]
+    return out, (x, w, b, conv_param)
+
+
+def swapped(sides):
+    return sides[::-1]
+
+
+def filter_first(seen, w):
+    return w * seen
+
+
+SIDES = tuple(  # they fail where images or filters are no squares, with a message in which the order of the factors shows
+    Mistake("conv_forward_naive", "transpose", sentence, hints, partial(loops, product=product, **sides))
+    for product in (np.multiply, filter_first)
+    for sentence, hints, sides in (
+        (
+            "height and width of the images are swapped: x is (N, C, H, W), rows before columns",
+            ("Which axis of x are the rows?", "N, C, H, W = x.shape"),
+            {"image": swapped},
+        ),
+        (
+            "height and width of the filters are swapped: w is (F, C, KH, KW), rows before columns",
+            ("Which axis of w are the rows?", "F, C, KH, KW = w.shape"),
+            {"filters": swapped},
+        ),
+        (
+            "height and width are swapped, of the images and of the filters: x is (N, C, H, W), w is (F, C, KH, KW), rows before columns",
+            ("Which axis of x are the rows?", "N, C, H, W = x.shape; F, C, KH, KW = w.shape"),
+            {"image": swapped, "filters": swapped},
+        ),
+    )
+)
 
 FORWARD = tuple(
     Mistake(function, kind, sentence, hints, code)
@@ -857,4 +905,4 @@ FAST_BACKWARD = tuple(
     )
 )
 
-MISTAKES = (*FORWARD, *FAST_FORWARD, *BACKWARD, *FAST_BACKWARD)
+MISTAKES = (*SIDES, *FORWARD, *FAST_FORWARD, *BACKWARD, *FAST_BACKWARD)

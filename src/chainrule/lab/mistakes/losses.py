@@ -665,6 +665,12 @@ COMMON = tuple(
             with_dx(function, lambda dx, x, y: dx / x.shape[1]),
         ),
         (
+            "scale",
+            "dx is divided by the number of classes; the loss is a mean over the batch, so it is N that divides",
+            ("Over how many terms does the loss take its mean?", "N = x.shape[0], C = x.shape[1]"),
+            with_dx(function, lambda dx, x, y: dx * len(x) / x.shape[1]),
+        ),
+        (
             "sign",
             "the loss has the wrong sign",
             ("Can this loss be negative?", "A probability's logarithm is negative, and a violated margin counts as a positive number."),

@@ -132,6 +132,12 @@ def two_layer_mistakes(init, forward):
             {"learning": False},
         ),
         *_beginnings(2),
+        (
+            "missing-term",
+            "both layers are as PyTorch makes them; asked for are no biases, and weights drawn from N(0, 2 / fan_in)",
+            ("What does nn.Linear make besides the weights, and how does it draw them?", "nn.Linear(..., bias=False), kaiming_normal_"),
+            {"bias": (True, True), "weights": without},
+        ),
     )
     computed = (
         *SCORES,
@@ -307,6 +313,48 @@ def convnet_mistakes(init, forward):
         ),
         (
             "shape",
+            "the convolutions have no padding, so that the affine layer gets too few pixels; the padding has to keep the size",
+            ("How many pixels does a kernel of 5 lose at each side?", "padding=2 for 5 x 5, padding=1 for 3 x 3"),
+            {"pads": (0, 0)},
+        ),
+        (
+            "shape",
+            "the first convolution has no padding, so that the affine layer gets too few pixels; the padding has to keep the size",
+            ("How many pixels does a kernel of 5 lose at each side?", "padding=2 for 5 x 5"),
+            {"pads": (0, 1)},
+        ),
+        (
+            "shape",
+            "the second convolution has no padding, so that the affine layer gets too few pixels; the padding has to keep the size",
+            ("How many pixels does a kernel of 3 lose at each side?", "padding=1 for 3 x 3"),
+            {"pads": (2, 0)},
+        ),
+        (
+            "off-by-one",
+            "both paddings are 1; a kernel of 5 x 5 loses 2 pixels at each side",
+            ("How many pixels does a kernel of 5 lose at each side?", "padding=2 for 5 x 5, padding=1 for 3 x 3"),
+            {"pads": (1, 1)},
+        ),
+        (
+            "off-by-one",
+            "both paddings are 2; a kernel of 3 x 3 loses 1 pixel at each side",
+            ("How many pixels does a kernel of 3 lose at each side?", "padding=2 for 5 x 5, padding=1 for 3 x 3"),
+            {"pads": (2, 2)},
+        ),
+        (
+            "off-by-one",
+            "the paddings are swapped: a 5 x 5 convolution keeps the size with padding 2, a 3 x 3 one with padding 1",
+            ("How many pixels does a kernel of 5 lose at each side?", "The padding is (kernel size - 1) / 2."),
+            {"pads": (1, 2)},
+        ),
+        (
+            "off-by-one",
+            "all of the padding is in the first convolution (3 and 0); each keeps the size of its input: 2 for 5 x 5, 1 for 3 x 3",
+            ("How many pixels does a kernel of 5 lose at each side?", "The padding is (kernel size - 1) / 2."),
+            {"pads": (3, 0)},
+        ),
+        (
+            "shape",
             "the affine layer expects images of half the side, as after a pool; this network has none",
             ("What is the size of the image after both convolutions?", "channel_2 * side * side"),
             {"area": lambda side: (side // 2) ** 2},
@@ -380,18 +428,6 @@ def convnet_mistakes(init, forward):
             "the image goes through relu before the first convolution; it stands after each convolution alone",
             ("What happens to negative pixels of a normalized image?", "conv - relu - conv - relu - affine"),
             {"before": torch.relu},
-        ),
-        (
-            "off-by-one",
-            "the paddings are swapped: a 5 x 5 convolution keeps the size with padding 2, a 3 x 3 one with padding 1",
-            ("How many pixels does a kernel of 5 lose at each side?", "The padding is (kernel size - 1) / 2."),
-            {"pads": (1, 2)},
-        ),
-        (
-            "off-by-one",
-            "all of the padding is in the first convolution (3 and 0); each keeps the size of its input: 2 for 5 x 5, 1 for 3 x 3",
-            ("How many pixels does a kernel of 5 lose at each side?", "The padding is (kernel size - 1) / 2."),
-            {"pads": (3, 0)},
         ),
         (
             "missing-term",

@@ -223,6 +223,17 @@ def first_then_asked(X, target_y, model):
     return image
 
 
+def steps_along_the_sum(X, target_y, model):
+    image, total = X.detach().clone(), 0
+    for _ in range(100):
+        scores, dX = gradient_of(right_score, model, image, [target_y])
+        if scores.argmax() == target_y:
+            break
+        total = total + dX
+        image += total / total.norm()
+    return image
+
+
 FOOLING = (
     *((kind, sentence, hints, fooled(objective=objective)) for kind, sentence, hints, objective in OTHER_SCORES),
     (
@@ -278,6 +289,12 @@ FOOLING = (
         "the image is one step away from X: either the loop ends after the first, or each step begins at X again",
         ("When does the loop end, and where does its second step begin?", "X_fooling += dX / dX.norm(); the return stands after the loop."),
         fooled(steps=1),
+    ),
+    (
+        "state",
+        "the gradients of earlier steps are never set to zero, so every step goes along the sum of all gradients so far",
+        ("What does backward() do to a gradient that is there already?", "X_fooling.grad.zero_() after each step"),
+        steps_along_the_sum,
     ),
     (
         "off-by-one",

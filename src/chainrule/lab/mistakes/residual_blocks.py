@@ -113,7 +113,7 @@ class _Hidden(nn.Module):
         return self.paths[0](x)
 
 
-STRUCTURE = (  # mistakes that the parameters show
+STRUCTURE = (  # mistakes that the parameters or the main path show
     (
         "missing-term",
         "the convolutions of the main path have no biases",
@@ -186,8 +186,6 @@ STRUCTURE = (  # mistakes that the parameters show
         ("What does list(block.parameters()) give?", "self.main_path = nn.Sequential(*layers)"),
         unregistered,
     ),
-)
-COMPUTED = (  # mistakes that only the output shows
     (
         "wrong-statistic",
         "batch norm comes after the activation; it stands directly before it",
@@ -196,81 +194,15 @@ COMPUTED = (  # mistakes that only the output shows
     ),
     (
         "missing-term",
-        "the sum of both paths does not go through relu",
-        ("What is the last step of fig. 2 in He et al.?", "torch.relu(self.main_path(x) + self.shortcut_path(x))"),
-        block(after="nothing"),
-    ),
-    (
-        "axis",
-        "relu is applied to the main path before the shortcut is added; it belongs to the sum",
-        ("Can a block whose main path is at least 0 make a value smaller?", "torch.relu(self.main_path(x) + self.shortcut_path(x))"),
-        block(after="nothing", join=lambda main, shortcut: main.relu() + shortcut),
-    ),
-    (
-        "missing-term",
-        "the main path ends in an activation, and the sum goes through relu again; the last convolution stands alone",
-        ("Can the main path take something away from x?", "No activation after the last convolution."),
-        block(final=("activation",)),
-    ),
-    (
-        "missing-term",
-        "the sum goes through the activation of the main path; it goes through relu, whatever activation_type is",
-        ("To what does activation_type belong?", "torch.relu around the sum"),
-        block(after="active"),
-    ),
-    (
-        "missing-term",
         "there is no activation between the convolutions, which makes them one linear map",
         ("What is the composition of two convolutions?", "An activation after each convolution but the last."),
         block(order=("dropout", "batchnorm")),
-    ),
-    (
-        "missing-term",
-        "there is no shortcut: the output is the main path alone",
-        ("What does a residual block put out if all its weights are 0?", "self.main_path(x) + self.shortcut_path(x)"),
-        block(join=lambda main, shortcut: main + 0 * shortcut),
-    ),
-    (
-        "sign",
-        "the shortcut is subtracted; it has to be added",
-        ("What does a residual block put out if all its weights are 0?", "self.main_path(x) + self.shortcut_path(x)"),
-        block(join=torch.sub),
-    ),
-    (
-        "scale",
-        "the two paths are averaged; they have to be added",
-        ("What does a residual block put out if all its weights are 0?", "self.main_path(x) + self.shortcut_path(x)"),
-        block(join=lambda main, shortcut: (main + shortcut) / 2),
-    ),
-    (
-        "shape",
-        "the two paths are concatenated; they have to be added",
-        ("How many channels does the block put out?", "self.main_path(x) + self.shortcut_path(x)"),
-        block(join=lambda main, shortcut: torch.cat([main, shortcut], 1)),
-    ),
-    (
-        "missing-term",
-        "the two paths are multiplied; they have to be added",
-        ("What does a residual block put out if all its weights are 0?", "self.main_path(x) + self.shortcut_path(x)"),
-        block(join=torch.mul),
-    ),
-    (
-        "missing-term",
-        "no gradient flows through the shortcut: it was detached (detach, .data or torch.no_grad)",
-        ("What is the shortcut there for, on the way back?", "self.main_path(x) + self.shortcut_path(x)"),
-        block(aside=torch.detach),
     ),
     (
         "shape",
         "there is no 1 x 1 convolution on the shortcut where the numbers of channels differ, so that the paths cannot be added",
         ("What are the shapes of the two paths if channels[-1] is not in_channels?", "nn.Conv2d(in_channels, channels[-1], 1, bias=False)"),
         block(shortcut="never"),
-    ),
-    (
-        "shape",
-        "there is no 1 x 1 convolution on the shortcut where the numbers of channels differ, so that the paths cannot be added",
-        ("What are the shapes of the two paths if channels[-1] is not in_channels?", "nn.Conv2d(in_channels, channels[-1], 1, bias=False)"),
-        block(shortcut="never", join=lambda path, aside: aside + path),  # another message
     ),
     (
         "shape",
@@ -327,16 +259,111 @@ COMPUTED = (  # mistakes that only the output shows
         block(drop=NotScaled),
     ),
     (
-        "wrong-statistic",
-        "the input goes through the activation before the first convolution, as in later networks; this block begins with a convolution",
-        ("What is the first step of fig. 2 in He et al.?", "Conv -> ... -> Conv, and relu after the sum."),
-        block(first=("activation",)),
-    ),
-    (
         "mode",
         "the batch norm keeps no running averages, so that eval mode normalizes with the batch",
         ("What would happen to a single image in eval mode?", "nn.BatchNorm2d(channels), without further arguments"),
         block(normal=lambda features: nn.BatchNorm2d(features, track_running_stats=False)),
+    ),
+    (
+        "wrong-statistic",
+        "dropout comes after batch norm; it stands before it, directly after the convolution",
+        (
+            "What mean does a channel have that goes into the activation, if some images drop it?",
+            "Conv -> Dropout2d -> BatchNorm2d -> activation",
+        ),
+        block(order=("batchnorm", "dropout", "activation")),
+    ),
+    (
+        "wrong-statistic",
+        "dropout comes after the activation, behind batch norm; it stands before both, directly after the convolution",
+        ("What does sigmoid make of a channel that is dropped?", "Conv -> Dropout2d -> BatchNorm2d -> activation"),
+        block(order=("batchnorm", "activation", "dropout")),
+    ),
+    (
+        "wrong-statistic",
+        "dropout comes after the activation, which comes before batch norm; the order is dropout, batch norm, activation",
+        ("What stands directly after the convolution?", "Conv -> Dropout2d -> BatchNorm2d -> activation"),
+        block(order=("activation", "dropout", "batchnorm")),
+    ),
+    (
+        "wrong-statistic",
+        "the order is reversed: activation, batch norm, dropout; it is dropout, batch norm, activation",
+        ("What stands directly after the convolution?", "Conv -> Dropout2d -> BatchNorm2d -> activation"),
+        block(order=("activation", "batchnorm", "dropout")),
+    ),
+    (
+        "shape",
+        "the convolutions have no padding, so that the main path ends smaller than the shortcut; a kernel of k pixels needs k // 2",
+        ("How many pixels does a kernel of 5 lose at each side?", "padding=kernel_size // 2"),
+        block(padding=lambda size: 0),
+    ),
+)
+COMPUTED = (  # mistakes that only the output shows
+    (
+        "missing-term",
+        "the sum of both paths does not go through relu",
+        ("What is the last step of fig. 2 in He et al.?", "torch.relu(self.main_path(x) + self.shortcut_path(x))"),
+        block(after="nothing"),
+    ),
+    (
+        "axis",
+        "relu is applied to the main path before the shortcut is added; it belongs to the sum",
+        ("Can a block whose main path is at least 0 make a value smaller?", "torch.relu(self.main_path(x) + self.shortcut_path(x))"),
+        block(after="nothing", join=lambda main, shortcut: main.relu() + shortcut),
+    ),
+    (
+        "missing-term",
+        "the main path ends in an activation, and the sum goes through relu again; the last convolution stands alone",
+        ("Can the main path take something away from x?", "No activation after the last convolution."),
+        block(final=("activation",)),
+    ),
+    (
+        "missing-term",
+        "the sum goes through the activation of the main path; it goes through relu, whatever activation_type is",
+        ("To what does activation_type belong?", "torch.relu around the sum"),
+        block(after="active"),
+    ),
+    (
+        "missing-term",
+        "there is no shortcut: the output is the main path alone",
+        ("What does a residual block put out if all its weights are 0?", "self.main_path(x) + self.shortcut_path(x)"),
+        block(join=lambda main, shortcut: main + 0 * shortcut),
+    ),
+    (
+        "sign",
+        "the shortcut is subtracted; it has to be added",
+        ("What does a residual block put out if all its weights are 0?", "self.main_path(x) + self.shortcut_path(x)"),
+        block(join=torch.sub),
+    ),
+    (
+        "scale",
+        "the two paths are averaged; they have to be added",
+        ("What does a residual block put out if all its weights are 0?", "self.main_path(x) + self.shortcut_path(x)"),
+        block(join=lambda main, shortcut: (main + shortcut) / 2),
+    ),
+    (
+        "shape",
+        "the two paths are concatenated; they have to be added",
+        ("How many channels does the block put out?", "self.main_path(x) + self.shortcut_path(x)"),
+        block(join=lambda main, shortcut: torch.cat([main, shortcut], 1)),
+    ),
+    (
+        "missing-term",
+        "the two paths are multiplied; they have to be added",
+        ("What does a residual block put out if all its weights are 0?", "self.main_path(x) + self.shortcut_path(x)"),
+        block(join=torch.mul),
+    ),
+    (
+        "missing-term",
+        "no gradient flows through the shortcut: it was detached (detach, .data or torch.no_grad)",
+        ("What is the shortcut there for, on the way back?", "self.main_path(x) + self.shortcut_path(x)"),
+        block(aside=torch.detach),
+    ),
+    (
+        "wrong-statistic",
+        "the input goes through the activation before the first convolution, as in later networks; this block begins with a convolution",
+        ("What is the first step of fig. 2 in He et al.?", "Conv -> ... -> Conv, and relu after the sum."),
+        block(first=("activation",)),
     ),
 )
 

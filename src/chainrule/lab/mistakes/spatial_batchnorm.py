@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.functional import spatial_batchnorm_backward, spatial_batchnorm_forward
+from chainrule.functional import batchnorm_forward, spatial_batchnorm_backward, spatial_batchnorm_forward
 from chainrule.lab.mistake import Mistake
 from chainrule.lab.mistakes import batchnorm
 
@@ -80,6 +80,12 @@ def channels_last(x, gamma, beta, bn_param):
     return out.transpose(0, 2, 3, 1), cache
 
 
+def rows_and_columns_swapped(x, gamma, beta, bn_param):
+    """There the columns come first, back the rows."""
+    out, cache = batchnorm_forward(x.transpose(0, 3, 2, 1).reshape(-1, x.shape[1]), gamma, beta, bn_param)
+    return images(out, x.shape), (x.shape, cache)
+
+
 def averages_with_kept_axes(x, gamma, beta, bn_param):
     out, cache = spatial_batchnorm_forward(x, gamma, beta, flat := {**bn_param, **flattened(bn_param)})
     bn_param |= {name: flat[name].reshape(1, -1, 1, 1) for name in ("running_mean", "running_var")}
@@ -127,6 +133,12 @@ FORWARD = tuple(
             "out is reshaped back to (N, C, H, W) without transposing; its order is (N, H, W, C) at that point",
             ("In which order do the rows of the batch norm's output run?", "out.reshape(N, H, W, C).transpose(0, 3, 1, 2)"),
             not_transposed_back,
+        ),
+        (
+            "transpose",
+            "rows and columns of the images are swapped on the way there, transpose(0, 3, 2, 1), but not on the way back",
+            ("In which order do the pixels of an image run after transpose(0, 3, 2, 1)?", "x.transpose(0, 2, 3, 1).reshape(-1, C)"),
+            rows_and_columns_swapped,
         ),
         (
             "transpose",

@@ -180,9 +180,29 @@ CONVNET = tuple(
         ),
         (
             "missing-term",
+            "the biases of both convolutions are left out",
+            ("How many tensors are in params, and how many are used?", "F.conv2d takes the bias as its third argument."),
+            conv_net(biases=(0, 0, 1)),
+        ),
+        (
+            "missing-term",
             "no layer has its bias: every second tensor of params is one",
             ("How many tensors are in params, and how many are used?", "F.conv2d takes the bias as its third argument."),
             conv_net(biases=(0, 0, 0)),
+        ),
+        *(
+            (
+                "shape",
+                f"{sentence}, so that fc_w does not fit what they give; the padding has to keep the size of the image",
+                ("How many pixels does a kernel of 5 lose at each side, and one of 3?", "The padding is (kernel size - 1) / 2."),
+                conv_net(pads=pads),
+            )
+            for sentence, pads in (
+                ("the convolutions have no padding", (0, 0)),
+                ("the first convolution has no padding", (0, 1)),
+                ("one of the paddings is 1 too small", (1, 1)),
+                ("one of the paddings is 1 too large", (2, 2)),
+            )
         ),
         (
             "off-by-one",
@@ -366,6 +386,12 @@ WEIGHT = tuple(
             "fan_in of (D, M) is taken to be M; x (N, D) @ w (D, M) sums over D",
             ("Over which axis of w does x @ w sum?", "shape[0] for two axes, math.prod(shape[1:]) for four"),
             weight(std=lambda shape: math.sqrt(2 / math.prod(shape[1:]))),
+        ),
+        (
+            "wrong-statistic",
+            "fan_in is taken to be shape[1]; in (D, M) it is D, shape[0], and in (F, C, KH, KW) it is C * KH * KW",
+            ("How many numbers does one output sum up?", "shape[0] for two axes, math.prod(shape[1:]) for four"),
+            weight(std=lambda shape: math.sqrt(2 / shape[1])),
         ),
         (
             "wrong-statistic",

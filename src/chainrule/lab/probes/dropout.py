@@ -50,7 +50,7 @@ def pattern(x, p):
         return {
             "the same elements dropped in every sample": alike,
             "whole samples dropped": whole,
-            "the share that is kept, to one digit": np.nan if alike or whole else round(float(kept.mean()), 1),  # chance, of so few
+            "the share that is kept, to one digit": p if alike or whole else round(float(kept.mean()), 1),  # chance, of so few
         }
 
     return observed

@@ -1,5 +1,7 @@
 """Probes of level 2 of PyTorch, classes, whose layers may have any names and order; torch is imported when a probe runs."""
 
+import contextlib
+
 import numpy as np
 
 from chainrule.lab.probes.tensors import draws, returned_loss, rounded_std, scores_and_gradients, tensor
@@ -12,6 +14,7 @@ __all__ = [
     "convnet_probes",
     "convnet_sizes",
     "parameters_of",
+    "sides",
     "structure",
     "two_layer_probes",
     "two_layer_sizes",
@@ -96,6 +99,25 @@ def structure(name, *arguments):
     return observed
 
 
+def sides(name, *arguments, image, **named):
+    """How large the images are that come out of the convolutions, as far as `forward` gets and where it calls them as modules."""
+
+    def observed(functions):
+        import torch
+
+        network = built(getattr(functions, name), *arguments, **named).eval()
+        found = []
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                module.register_forward_hook(lambda module, given, out: found.append(out.shape[-1]))
+        with torch.no_grad(), contextlib.suppress(Exception):  # told of `forward`
+            network(torch.zeros(image))
+        found = [side for side in found if side > 1] or [image[-1]]  # a convolution that leaves one pixel is an affine layer
+        return {"side of the image after the first convolution": found[0], "side of the image after the last one": found[-1]}
+
+    return observed
+
+
 def beginnings(name, *arguments, shapes):
     """What is sure of the weights and biases that a network begins with."""
 
@@ -107,11 +129,13 @@ def beginnings(name, *arguments, shapes):
             raise ContractError(f"the weights have {', '.join(str(w.numel()) for w in weights) or 'no'} numbers; expected {sizes}")
         biases = [parameter for parameter in network.parameters() if parameter.ndim == 1]
         deviations = [weight.detach().abs().max() / weight.detach().std() for weight in weights]
-        return {
+        found = {
             "std of the weights": np.array([rounded_std(weight) for weight in weights], np.float32),
             "weights beyond 2.5 std": np.array([bool(deviation > 2.5) for deviation in deviations]),
-            "largest bias": max((float(bias.detach().abs().max()) for bias in biases), default=0.0),
         }
+        if len(weights) < len(shapes):  # else it should have no biases, however they begin
+            found["biases begin at 0"] = not any(bool(bias.detach().any()) for bias in biases)
+        return found
 
     return observed
 
@@ -231,6 +255,7 @@ PROBES = {
             "where the side of the images is left out, which makes it 32",
             "shape",
         ),
+        Probe("sizes of images on the way", sides("ThreeLayerConvNet", 3, 4, 2, 7, 8, image=(1, 3, 8, 8))),
         Probe("how the weights begin", beginnings("ThreeLayerConvNet", 5, 57, 16, 32, 8, shapes=convnet_sizes(5, 57, 16, 32, 8)[0])),
     ),
     "ThreeLayerConvNet.forward": convnet_probes("ThreeLayerConvNet"),

@@ -4,6 +4,7 @@ from chainrule.lab.probes.modules import (
     beginnings,
     convnet_probes,
     convnet_sizes,
+    sides,
     structure,
     two_layer_probes,
     two_layer_sizes,
@@ -28,6 +29,7 @@ PROBES = {
             "shape",
         ),
         *convnet_probes("three_layer_convnet"),
+        Probe("sizes of images on the way", sides("three_layer_convnet", 3, 4, 2, 7, 8, image=(1, 3, 8, 8))),
         Probe("how the weights begin", beginnings("three_layer_convnet", 5, 57, 16, 32, 8, shapes=convnet_sizes(5, 57, 16, 32, 8)[0])),
     ),
 }

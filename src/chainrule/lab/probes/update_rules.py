@@ -68,7 +68,7 @@ def probes(rule, first, given, *more):
     rule : its name
     first : config of the smallest one
     given : settings that are all different from the defaults, and the state (as numbers, for every parameter the same)
-    more : further probes
+    more : further probes, small ones
     """
 
     def state(shape, dtype: type = np.float64):
@@ -80,6 +80,7 @@ def probes(rule, first, given, *more):
     transposed, gradients = parameters((4, 3), 2, 5)
     return (
         Probe("one step on 2 parameters", in_a_row(rule, W, [DW], first)),
+        *more,
         Probe("two steps on 2 parameters", in_a_row(rule, W, [DW, SECOND_DW], state(2))),
         Probe("two steps on 2 parameters, with the default settings", in_a_row(rule, W, [DW, SECOND_DW], {})),
         Probe("a matrix of 3 x 4 parameters", in_a_row(rule, *parameters((3, 4), 1, 1), state((3, 4))), {"3": 3, "4": 4}),
@@ -100,7 +101,6 @@ def probes(rule, first, given, *more):
             "where the learning rate changes",
             "state",
         ),
-        *more,
         Probe(
             "float32",
             in_a_row(rule, *parameters((4, 2), 2, 7, np.float32), state((4, 2), np.float32)),
