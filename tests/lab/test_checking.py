@@ -217,7 +217,7 @@ def test_a_pipe_in_place_of_a_file_is_told(tmp_path):
     file = new_workspace(tmp_path) / "normalization.py"
     file.unlink()
     os.mkfifo(file)
-    assert "is a pipe or a device, not a file; it is not read" in verdict_on(tmp_path, "layernorm_forward").sentence
+    assert "a pipe or a device, not a file" in verdict_on(tmp_path, "layernorm_forward").sentence
 
 
 def test_files_of_the_workspace_find_one_another(tmp_path):
@@ -443,3 +443,14 @@ def test_of_much_that_is_printed_the_beginning_is_told(tmp_path):
     assert printed.startswith("0\n1\n2\n")
     assert printed.endswith("...\n")
     assert len(printed) < 2000
+
+
+def test_a_method_and_a_class_built_on_another_are_told_beside_the_constructor_that_is_wrong(tmp_path):
+    pytest.importorskip("torch")
+    file = new_workspace(tmp_path, "residual-networks", solutions=True) / "residual_blocks.py"
+    text = file.read_text()
+    assert "nn.Dropout2d(" in text
+    file.write_text(text.replace("nn.Dropout2d(", "nn.Dropout("))
+    assert verdict_on(tmp_path, "ResidualBlock.__init__").status == "wrong"
+    bottleneck = verdict_on(tmp_path, "ResidualBottleneckBlock.__init__")
+    assert "; but it works with what ResidualBlock.__init__ makes, which is wrong itself: mend that first" in bottleneck.sentence

@@ -4,7 +4,7 @@ import ast
 import contextlib
 import difflib
 import importlib
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,6 @@ from chainrule.lab.probing import Outcome
 from chainrule.lab.processes import ForkServer
 from chainrule.lab.sandbox import SECONDS, Task, run_tasks
 from chainrule.lab.workspace import Workspace
-from chainrule.training.storage import read_file
 
 __all__ = ["Servers", "Verdict", "check_workspace", "importers", "written_functions"]
 
@@ -195,7 +194,7 @@ class _Looked:
 
     Attributes
     ----------
-    names : the functions to be checked; of a backward pass its forward pass is checked along
+    names : the functions to be checked; of a backward pass its forward pass is checked along, of a method the constructor
     verdicts : on those that need not be run
     tasks : for the others
     """
@@ -209,9 +208,10 @@ class _Looked:
 
 def _looked_at(workspace: Workspace, file: File, wanted) -> _Looked:
     every = {name: exercise for exercise in file.exercises for name in _names(exercise)}
-    along = {each for name in every if wanted(file, name) for each in (name, _forward_of(name))}
-    names = {name: exercise for name, exercise in every.items() if name in along}
     source = _Source.read(workspace.folder / file.name)
+    asked = [name for name in every if wanted(file, name)]
+    along = {each for name in asked for each in (name, _forward_of(name), *_constructors(every, name, source.calls(name)))}
+    names = {name: exercise for name, exercise in every.items() if name in along}
     if source.fault:
         return _Looked(
             file, source, names, {name: Verdict(name, file.name, source.line, "error", sentence=source.fault) for name in names}, []
@@ -231,15 +231,30 @@ def _forward_of(name: str) -> str:
     return name.removesuffix("_alt").replace("_backward", "_forward")
 
 
+def _constructors(names: Iterable[str], name: str, calls: Collection[str]) -> list[str]:
+    """Those among the names that make the object of a method, its own class's or that of a class which its class is made of."""
+    classes = {name.partition(".")[0], *calls} if "." in name else set()
+    return [each for each in names if each != name and each.endswith(".__init__") and each.partition(".")[0] in classes]
+
+
 def _after(wrong: Sequence[str], calls: Collection[str], verdict: Verdict) -> Verdict:
     """A verdict on a function that stands on a wrong one."""
-    if verdict.status != "wrong" or verdict.kind == "mutation":
+    if verdict.fine or verdict.kind == "mutation":
+        return verdict
+
+    def doubted(what):
+        return replace(
+            verdict, sentence=f"{verdict.sentence}; but {what}, which is wrong itself: mend that first, for it may be all that is wrong"
+        )
+
+    if constructors := _constructors(wrong, verdict.function, calls):
+        return doubted(f"it works with what {constructors[0]} makes")
+    if verdict.status != "wrong":
         return verdict
     forward = _forward_of(verdict.function)
     if forward != verdict.function and forward in wrong:
         if verdict.hints:  # a catalogued mistake gives these numbers, and so may a cache
-            doubt = f"but its cache is from {forward}, which is wrong itself: mend that first, for it may be all that is wrong"
-            return replace(verdict, sentence=f"{verdict.sentence}; {doubt}")
+            return doubted(f"its cache is from {forward}")
         sentence = f"gives other gradients than it should, but from the cache of {forward}, which is wrong itself: mend that first"
         return replace(verdict, kind="cache", sentence=sentence)
     called = [name for name in wrong if name in calls and name != verdict.function]
@@ -357,8 +372,10 @@ class _Source:
 
     @classmethod
     def read(cls, path: Path) -> "_Source":
+        if path.exists() and not path.is_file():
+            return cls({}, f"{path.name} cannot be read: it is a folder, a pipe or a device, not a file")
         try:
-            tree = ast.parse(read_file(path), path.name)
+            tree = ast.parse(path.read_bytes(), path.name)
         except FileNotFoundError:
             return cls({}, f"{path.name} is missing; it was there when the lab was started: put it back")
         except SyntaxError as error:
