@@ -24,7 +24,7 @@ def compute_saliency_maps(X, y, model):
 
     Parameters
     ----------
-    X : (N, 3, H, W)
+    X : (N, 3, H, W), left as it is: the same images give the same maps again
     y : (N,) labels
     model : network, X -> scores (N, C), in eval mode
 
