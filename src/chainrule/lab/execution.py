@@ -189,9 +189,8 @@ class _Run(threading.Thread):
 
         place = str(self.folder.parent / secrets.token_hex(2))
         self._manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=ThisPython(), connection_file=f"{place}.json")
-        if (
-            len(place) < 90
-        ):  # sockets that are files are for nobody else on the machine; the system allows them names of some 100 characters
+        # sockets that are files are for nobody else on the machine; the system allows them names of some 100 characters
+        if len(place) < 90:
             self._manager.transport, self._manager.ip = "ipc", place
         client: Any = Client(
             self.notebook.content,
