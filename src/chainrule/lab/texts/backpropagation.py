@@ -23,7 +23,7 @@ from chainrule.data import load
 from chainrule.lab.notebook import check
 from chainrule.verification import numerical_gradient, numerical_gradient_array
 
-DATA = "digits"  # or "cifar10", once `chainrule data get` has fetched it
+DATA = "digits"  # or "cifar10" (under a minute), once `chainrule data get cifar10` has fetched it
 LEARNING_RATE = {"digits": 0.3, "cifar10": 0.05}[DATA]
 # %% [markdown]
 # ## The data

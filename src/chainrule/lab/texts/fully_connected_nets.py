@@ -17,7 +17,7 @@ from chainrule.data import load
 from chainrule.lab.notebook import check
 from chainrule.verification import numerical_gradient
 
-DATA = "digits"  # or "cifar10", once `chainrule data get` has fetched it
+DATA = "digits"  # or "cifar10" (under a minute), once `chainrule data get cifar10` has fetched it
 
 dataset = load(DATA, limit=None if DATA == "digits" else 5000)
 X_train, y_train = dataset.normalize(dataset.train.images, np.float64), dataset.train.labels
